@@ -1,0 +1,1 @@
+"""What a label is, with no I/O: scheme, geometry, tables, edits and undo."""

@@ -1,0 +1,109 @@
+"""Boxes as (n, 4) float arrays: x, y, width, height in pixels of the upright image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nbannotate.errors import LabelError
+
+Boxes = NDArray[np.float64]  # shape (n, 4)
+
+SMALLEST_SIDE = 2.0
+"""Shapes under this width or height, in image pixels, are slips of the hand."""
+
+
+def as_boxes(values: ArrayLike) -> Boxes:
+    """Boxes as a float array of shape (n, 4); one box may be given flat.
+
+    Parameters
+    ----------
+    values
+        Anything array-like of shape (n, 4) or (4,): x, y, width, height in pixels.
+
+    Raises
+    ------
+    LabelError
+        If the shape is another, a number is not finite, or a side is negative.
+    """
+    boxes = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    if boxes.size == 0:
+        return np.empty((0, 4))
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise LabelError(
+            f"boxes of shape {boxes.shape}; give (n, 4) numbers: x, y, width, height in pixels"
+        )
+    bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise LabelError(
+            f"box {first}: {boxes[first].tolist()} is not finite or has a negative side; "
+            "give x, y, width, height in pixels, the sides not negative"
+        )
+    return boxes
+
+
+def from_corners(corners: ArrayLike) -> Boxes:
+    """Boxes from (n, 4) pairs of opposite corners x1, y1, x2, y2, in any order, in pixels."""
+    values = np.atleast_2d(np.asarray(corners, dtype=np.float64))
+    low = np.minimum(values[:, :2], values[:, 2:])
+    high = np.maximum(values[:, :2], values[:, 2:])
+    return np.hstack([low, high - low])
+
+
+def to_corners(boxes: Boxes) -> NDArray[np.float64]:
+    """Corners x1, y1, x2, y2 of the boxes, shape (n, 4), in pixels."""
+    return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+
+
+def areas(boxes: Boxes) -> NDArray[np.float64]:
+    """Areas in square pixels, shape (n,)."""
+    return np.asarray(boxes[:, 2] * boxes[:, 3], dtype=np.float64)
+
+
+def clamp(boxes: Boxes, width: ArrayLike, height: ArrayLike) -> Boxes:
+    """Cut the boxes at the edges of their image.
+
+    Parameters
+    ----------
+    boxes
+        Shape (n, 4).
+    width, height
+        Size of the image in pixels: one number, or one a box.
+
+    Returns
+    -------
+    Shape (n, 4). A box that lies outside altogether comes back with a side of 0.
+    """
+    corners = to_corners(boxes)
+    size = np.stack(np.broadcast_arrays(width, height), axis=-1).astype(np.float64)
+    corners[:, :2] = np.clip(corners[:, :2], 0, size)
+    corners[:, 2:] = np.clip(corners[:, 2:], 0, size)
+    return from_corners(corners)
+
+
+def too_small(boxes: Boxes, smallest: float = SMALLEST_SIDE) -> NDArray[np.bool_]:
+    """Which boxes have a side under `smallest` pixels, shape (n,)."""
+    return np.asarray((boxes[:, 2:] < smallest).any(axis=1), dtype=np.bool_)
+
+
+def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    """Intersection over union of every box in `a` with every box in `b`.
+
+    Parameters
+    ----------
+    a, b
+        Boxes, shape (n, 4) and (m, 4): x, y, width, height in pixels.
+
+    Returns
+    -------
+    Shape (n, m), each value in [0, 1]. A box without area overlaps nothing: 0.
+
+    Source: Everingham et al., The Pascal VOC Challenge, IJCV 2010, eq. 3.
+    """
+    corners_a, corners_b = to_corners(a)[:, None, :], to_corners(b)[None, :, :]
+    low = np.maximum(corners_a[..., :2], corners_b[..., :2])
+    high = np.minimum(corners_a[..., 2:], corners_b[..., 2:])
+    overlap = np.prod(np.clip(high - low, 0, None), axis=-1)
+    union = areas(a)[:, None] + areas(b)[None, :] - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
