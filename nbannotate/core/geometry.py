@@ -106,4 +106,7 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     high = np.minimum(corners_a[..., 2:], corners_b[..., 2:])
     overlap = np.prod(np.clip(high - low, 0, None), axis=-1)
     union = areas(a)[:, None] + areas(b)[None, :] - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    ratio: NDArray[np.float64] = np.divide(
+        overlap, union, out=np.zeros_like(overlap), where=union > 0
+    )
+    return ratio
