@@ -1,0 +1,89 @@
+"""Edits: what changed, its reverse, and which batch of edits undo and redo would reverse next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Op = Literal["create", "update", "delete", "image"]
+Row = dict[str, Any]
+"""One label or image as JSON values; times are microseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of one label, or of one image's own fields.
+
+    Parameters
+    ----------
+    op
+        ``create``, ``update`` or ``delete`` of a label; ``image`` for status, note and the like.
+    image
+        Key of the image.
+    label_id
+        The label; None for ``image``.
+    before, after
+        The whole row for what a delete removes and a create adds; for ``update`` and ``image``
+        the fields that change.
+    """
+
+    op: Op
+    image: str
+    label_id: str | None = None
+    before: Row | None = None
+    after: Row | None = None
+
+    def inverse(self) -> Edit:
+        """The edit that takes this one back."""
+        reverse: dict[Op, Op] = {"create": "delete", "delete": "create"}
+        op = reverse.get(self.op, self.op)
+        return Edit(op, self.image, self.label_id, before=self.after, after=self.before)
+
+
+def inverted(edits: Sequence[Edit]) -> list[Edit]:
+    """The edits that take a batch back, in the order in which to apply them."""
+    return [edit.inverse() for edit in reversed(edits)]
+
+
+@dataclass
+class UndoStack:
+    """Which batch an undo or a redo reverses next, folded from the history.
+
+    A batch is one step for people: a gesture, or a call. An undo is itself a batch that reverses
+    another, and a redo is one that reverses an undo; so the stack needs no memory of its own and
+    is there again after reopening.
+    """
+
+    done: list[int] = field(default_factory=list)
+    undone: list[int] = field(default_factory=list)
+
+    @classmethod
+    def fold(cls, batches: Iterable[tuple[int, int | None]]) -> UndoStack:
+        """The stack after these batches, oldest first: pairs of a number and what it reverses."""
+        stack = cls()
+        for batch, reverses in batches:
+            stack.push(batch, reverses)
+        return stack
+
+    def push(self, batch: int, reverses: int | None = None) -> None:
+        """Take in a batch that was committed."""
+        if reverses is None:
+            self.done.append(batch)
+            self.undone.clear()
+        elif self.done and self.done[-1] == reverses:
+            self.done.pop()
+            self.undone.append(batch)
+        elif self.undone and self.undone[-1] == reverses:
+            self.undone.pop()
+            self.done.append(batch)
+
+    @property
+    def to_undo(self) -> int | None:
+        """The batch that an undo reverses; None if there is none."""
+        return self.done[-1] if self.done else None
+
+    @property
+    def to_redo(self) -> int | None:
+        """The batch that a redo reverses; None if there is none."""
+        return self.undone[-1] if self.undone else None
