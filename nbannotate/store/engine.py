@@ -1,0 +1,72 @@
+"""SQLite set up so that what was acknowledged is on disk, and its errors in people's words."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+BUSY_SECONDS = 10.0
+
+
+def create_engine(path: Path | None) -> sa.Engine:
+    """An engine on the file, or on memory for None; one connection, shared between threads."""
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: _connect(path),
+        poolclass=StaticPool,
+        json_serializer=_dumps,
+    )
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: sa.Connection) -> None:
+    # The driver's own transactions begin at the first write, too late for one that reads first:
+    # another process could write in between. So writers take the lock at once.
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        ":memory:" if path is None else path,
+        timeout=BUSY_SECONDS,
+        check_same_thread=False,  # the store's lock keeps threads apart
+        isolation_level=None,
+    )
+    if path is not None:
+        try:
+            # FULL: a power cut loses no committed transaction, which NORMAL would in WAL mode.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
+    return connection
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def explain(error: sa.exc.SQLAlchemyError) -> str:
+    """What went wrong and the mend, in the words of someone who labels images."""
+    cause = str(getattr(error, "orig", None) or error)
+    for sign, words in (
+        ("not a database", "is no nbannotate store; give another path or restore a copy"),
+        ("malformed", "is damaged; restore a copy of it"),
+        ("readonly", "cannot be written; change its permissions or give another path"),
+        ("unable to open", "cannot be opened; check that the folder exists and may be written"),
+        ("locked", f"was busy for {BUSY_SECONDS:g} s; close the program that writes to it"),
+        ("full", "the disk is full; make room, then try again"),
+        ("disk I/O", "the disk failed; check it, then try again"),
+        ("UNIQUE constraint failed: labels.label_id", "a label of that id is there already"),
+    ):
+        if sign in cause:
+            return f"{words} ({cause})"
+    return cause

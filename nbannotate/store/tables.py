@@ -1,0 +1,105 @@
+"""The database's tables, and how a label or image row is stored in them.
+
+Times are whole microseconds since 1970 in UTC. Classes are stored by their id, so that a rename
+touches no label. `images` has rows only for images that someone has touched.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+VERSION = 1
+"""Version of this layout, kept in the database."""
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("label_id", String, primary_key=True),
+    Column("image", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("class_id", Integer),
+    Column("x", Float),
+    Column("y", Float),
+    Column("width", Float),
+    Column("height", Float),
+    Column("geometry", JSON(none_as_null=True)),
+    Column("attributes", JSON, nullable=False),
+    Column("text", String),
+    Column("score", Float),
+    Column("frame", Integer),
+    Column("track", Integer),
+    Column("source", String, nullable=False),
+    Column("annotator", String),
+    Column("seconds", Float),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Index("labels_by_image", "image"),
+    Index("labels_by_class", "class_id", "image"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("image", String, primary_key=True),
+    Column("path", String),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("status", String, nullable=False, default="todo"),
+    Column("split", String),
+    Column("annotator", String),
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("updated", BigInteger),
+    Column("note", String),
+    Column("unsure", Boolean, nullable=False, default=False),
+    Index("images_by_status", "status"),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("reverses", BigInteger),
+    Column("at", BigInteger, nullable=False),
+    Column("annotator", String),
+    Column("seconds", Float),
+    Column("op", String, nullable=False),
+    Column("label_id", String),
+    Column("image", String, nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    Index("history_by_batch", "batch"),
+    Index("history_by_label", "label_id"),
+    sqlite_autoincrement=True,
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client", String, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+"""The last message of each browser that took effect, so that none takes effect twice."""
+
+LABEL_FIELDS = tuple(column.name for column in labels.columns)
+IMAGE_FIELDS = tuple(column.name for column in images.columns)
