@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,7 @@ class Store:
         seconds: float | None = None,
         reverses: int | None = None,
         message: tuple[str, int] | None = None,
+        facts: Mapping[str, Row] | None = None,
     ) -> int | None:
         """Commit the edits as one batch: on disk when this returns, or not at all.
 
@@ -133,6 +134,8 @@ class Store:
         message
             Client and number of the message that asks for it. A number that this client has had
             already changes nothing.
+        facts
+            What is known of the images that the edits touch: path, width and height in pixels.
 
         Returns
         -------
@@ -153,7 +156,9 @@ class Store:
             batch = 1 if last is None else int(last) + 1
             for edit in edits:
                 _change(connection, edit, at)
-            _touch(connection, edits, seconds or 0.0, annotator, at)
+            _touch(
+                connection, edits, seconds or 0.0, {"annotator": annotator, "updated": at}, facts
+            )
             connection.execute(
                 sa.insert(tables.history),
                 [
@@ -238,20 +243,9 @@ class Store:
         query = sa.select(column, sa.func.count().label("n")).group_by(column)
         return {row["class_id"]: row["n"] for row in self._rows(query.where(column.is_not(None)))}
 
-    def seconds(self) -> tuple[float, int]:
-        """Active time of all images that have left ``todo``, in seconds, and their number."""
-        table = tables.images.c
-        total = sa.func.sum(table.seconds).label("seconds")
-        count = sa.func.count().label("count")
-        row = self._rows(sa.select(total, count).where(table.status != "todo"))[0]
-        return float(row["seconds"] or 0), int(row["count"])
-
-    def add_sizes(self, sizes: dict[str, tuple[int, int, str | None]]) -> None:
-        """Note width and height in pixels and path of images; no edit, and so no history."""
-        with self._transaction(write=True) as connection:
-            for image, (width, height, path) in sizes.items():
-                values = {"width": width, "height": height, "path": path}
-                _change_image(connection, image, values)
+    def seconds(self) -> float:
+        """Active time spent on all images, in seconds."""
+        return float(self._scalar(sa.select(sa.func.sum(tables.images.c.seconds))) or 0)
 
     def close(self) -> None:
         """Close the database. Everything acknowledged is on disk before and after."""
@@ -338,13 +332,13 @@ def _touch(
     connection: sa.Connection,
     edits: Sequence[Edit],
     seconds: float,
-    annotator: str | None,
-    at: int,
+    values: Row,
+    facts: Mapping[str, Row] | None,
 ) -> None:
     """Note on the images who worked on them last and, on the first, for how long."""
     for place, image in enumerate(dict.fromkeys(edit.image for edit in edits)):
-        values: Row = {"annotator": annotator, "updated": at}
-        _change_image(connection, image, values, seconds if place == 0 else 0.0)
+        about = (facts or {}).get(image, {})
+        _change_image(connection, image, {**about, **values}, seconds if place == 0 else 0.0)
 
 
 def _change(connection: sa.Connection, edit: Edit, at: int) -> None:

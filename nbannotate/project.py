@@ -1,0 +1,354 @@
+"""A scheme, images and a store joined into one thing that can be edited: the only way in.
+
+A gesture's message and a Python call both end in `Project.commit`: checked against the scheme,
+committed to the store, then told to everyone who listens.
+"""
+
+from __future__ import annotations
+
+import getpass
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from nbannotate.core.changes import Change, Changer
+from nbannotate.core.dataset import Dataset
+from nbannotate.core.edits import Edit, Row, inverted
+from nbannotate.core.schema import Schema
+from nbannotate.core.tables import images_table
+from nbannotate.errors import ImageError, NbannotateError
+from nbannotate.images import ImageSource, size
+from nbannotate.store import Store
+
+Order = Literal["sequential", "random"] | Callable[[Sequence[str]], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a commit did.
+
+    Parameters
+    ----------
+    op
+        ``edit``, ``undo`` or ``redo``.
+    batch
+        Its number in the history.
+    edits
+        The edits in it, in order.
+    """
+
+    op: Literal["edit", "undo", "redo"]
+    batch: int
+    edits: tuple[Edit, ...]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Keys of the images it touched, in order."""
+        return tuple(dict.fromkeys(edit.image for edit in self.edits))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is.
+
+    Parameters
+    ----------
+    done, skipped, flagged, total
+        Numbers of images.
+    seconds_per_image
+        Active time an image that is no longer to do has taken; NaN before the first.
+    """
+
+    done: int
+    skipped: int
+    flagged: int
+    total: int
+    seconds_per_image: float
+
+    @property
+    def todo(self) -> int:
+        """Number of images left."""
+        return self.total - self.done - self.skipped - self.flagged
+
+    @property
+    def seconds_left(self) -> float:
+        """Active time that the images left will take at this pace."""
+        return self.todo * self.seconds_per_image
+
+
+class Project:
+    """Images, their labels and the scheme, edited in steps that can be undone.
+
+    Parameters
+    ----------
+    source
+        The images.
+    store
+        Where labels live.
+    schema
+        What labels may be. A store that has a scheme keeps it, ids above all, and gets what is
+        new in this one.
+    annotator
+        Who edits; None: the name of the user of this machine.
+
+    Notes
+    -----
+    Safe to use from several threads: everything that changes state takes one lock.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        store: Store,
+        schema: Schema,
+        *,
+        annotator: str | None = None,
+    ) -> None:
+        self.source = source
+        self.store = store
+        self.annotator = user_name() if annotator is None else annotator
+        self.lock = threading.RLock()
+        merged = store.schema.extended(schema)
+        if merged != store.schema:
+            store.schema = merged
+        self._listeners: list[Callable[[Event], object]] = []
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._undo = store.undo_stack(self.annotator)
+        self._statuses = store.statuses()
+        self._by_status = Counter(
+            status for image, status in self._statuses.items() if source.has(image)
+        )
+        self._counts = Counter(store.counts())
+        self._seconds = store.seconds()
+
+    @property
+    def schema(self) -> Schema:
+        """The scheme of the store."""
+        return self.store.schema
+
+    @schema.setter
+    def schema(self, schema: Schema) -> None:
+        self.store.schema = schema
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """All labels, a copy."""
+        return self.store.labels
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """All images of the source and the store, those of the source first, a copy."""
+        touched = self.store.images
+        keys = pd.Index(self.source.keys, dtype="string", name="image")
+        rest = touched.index.difference(keys, sort=False)
+        frame = touched.reindex(keys.append(rest))
+        fresh = ~frame.index.isin(touched.index)
+        frame.loc[fresh, "status"] = "todo"
+        frame["path"] = frame["path"].where(
+            ~fresh, pd.Series([self.source.path(k) for k in keys], index=keys, dtype="string")
+        )
+        for image, (width, height) in self._sizes.items():
+            frame.loc[image, ["width", "height"]] = [width, height]
+        return images_table(frame)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Every edit ever made, a copy."""
+        return self.store.history
+
+    @property
+    def dataset(self) -> Dataset:
+        """Labels, images and scheme together."""
+        with self.lock:
+            return Dataset(self.labels, self.images, self.schema)
+
+    @property
+    def progress(self) -> Progress:
+        """How far the work is."""
+        done, skipped, flagged = (self._by_status[s] for s in ("done", "skipped", "flagged"))
+        finished = done + skipped + flagged
+        pace = self._seconds / finished if finished else float("nan")
+        return Progress(done, skipped, flagged, len(self.source.keys), pace)
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many labels each class and tag has, by id."""
+        return {class_id: count for class_id, count in self._counts.items() if count}
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to undo."""
+        return self._undo.to_undo is not None
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something to redo."""
+        return self._undo.to_redo is not None
+
+    def status(self, image: str) -> str:
+        """Status of an image."""
+        return self._statuses.get(image, "todo")
+
+    def note_size(self, image: str, width: int, height: int) -> None:
+        """Remember the size of an upright image in pixels."""
+        self._sizes[image] = (width, height)
+
+    def size(self, image: str) -> tuple[int, int] | None:
+        """Width and height of the upright image in pixels; None if it cannot be read."""
+        if image not in self._sizes:
+            try:
+                self.note_size(image, *size(self.source.load(image), image))
+            except ImageError:
+                return None
+        return self._sizes[image]
+
+    def commit(
+        self,
+        changes: Iterable[Change],
+        *,
+        seconds: float | None = None,
+        message: tuple[str, int] | None = None,
+    ) -> Event | None:
+        """Check the changes, commit them as one step, then tell the listeners.
+
+        Parameters
+        ----------
+        changes
+            As in `nbannotate.core.changes`.
+        seconds
+            Active time spent on them.
+        message
+            Client and number of the message that asks for them.
+
+        Returns
+        -------
+        None if nothing changed.
+
+        Raises
+        ------
+        LabelError, SchemaError
+            If a change is not allowed; none of them is then made.
+        StoreError
+            If the store cannot take them; none of them is then made.
+        """
+        with self.lock:
+            edits = self._changer().edits(changes, seconds)
+            return self._apply("edit", edits, seconds=seconds, message=message)
+
+    def undo(self, *, message: tuple[str, int] | None = None) -> Event | None:
+        """Take back the last step that is not taken back; None if there is none."""
+        with self.lock:
+            return self._reverse("undo", self._undo.to_undo, message)
+
+    def redo(self, *, message: tuple[str, int] | None = None) -> Event | None:
+        """Do the step again that was taken back last; None if there is none."""
+        with self.lock:
+            return self._reverse("redo", self._undo.to_redo, message)
+
+    def listen(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call `callback` with each `Event` once it is committed; returns what ends that."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    def arranged(self, order: Order) -> Sequence[str]:
+        """The image keys in the order asked for.
+
+        Parameters
+        ----------
+        order
+            ``"sequential"``; ``"random"``, the same on each call for one store; or a callable
+            that takes the keys and gives them back in its order, or some of them.
+        """
+        keys = self.source.keys
+        if callable(order):
+            arranged = list(order(keys))
+            unknown = [key for key in arranged if not self.source.has(key)]
+            if unknown:
+                raise ImageError(f"order gave {unknown[0]!r}, which is no key of the images")
+            return arranged
+        if order == "sequential":
+            return keys
+        if order == "random":
+            shuffled = list(keys)
+            random.Random(self.store.id).shuffle(shuffled)
+            return shuffled
+        raise NbannotateError(
+            f"order {order!r} is unknown; use 'sequential', 'random' or a callable"
+        )
+
+    def _changer(self) -> Changer:
+        def labels_of(image: str) -> list[Row]:
+            return self.store.labels_of([image])[image]
+
+        return Changer(
+            self.schema,
+            labels_of=labels_of,
+            label=self.store.label,
+            image=lambda image: self.store.images_of([image]).get(image),
+            size=self.size,
+            has_image=self.source.has,
+            annotator=self.annotator,
+        )
+
+    def _reverse(
+        self, op: Literal["undo", "redo"], batch: int | None, message: tuple[str, int] | None
+    ) -> Event | None:
+        edits = [] if batch is None else inverted(self.store.batch(batch))
+        return self._apply(op, edits, reverses=batch, message=message)
+
+    def _apply(
+        self,
+        op: Literal["edit", "undo", "redo"],
+        edits: list[Edit],
+        *,
+        seconds: float | None = None,
+        reverses: int | None = None,
+        message: tuple[str, int] | None = None,
+    ) -> Event | None:
+        batch = self.store.apply(
+            edits,
+            annotator=self.annotator,
+            seconds=seconds,
+            reverses=reverses,
+            message=message,
+            facts={edit.image: self._facts(edit.image) for edit in edits},
+        )
+        if batch is None:
+            return None
+        self._undo.push(batch, reverses)
+        self._seconds += seconds or 0.0
+        for edit in edits:
+            self._count(edit)
+        event = Event(op, batch, tuple(edits))
+        for listener in list(self._listeners):
+            listener(event)
+        return event
+
+    def _facts(self, image: str) -> Row:
+        found = self.size(image)
+        facts: Row = {"path": self.source.path(image) if self.source.has(image) else None}
+        return facts if found is None else {**facts, "width": found[0], "height": found[1]}
+
+    def _count(self, edit: Edit) -> None:
+        before, after = edit.before or {}, edit.after or {}
+        if edit.op == "image" and "status" in after:
+            if self.source.has(edit.image):
+                self._by_status[before["status"] or "todo"] -= 1
+                self._by_status[after["status"]] += 1
+            self._statuses[edit.image] = after["status"]
+        for row, step in ((before, -1), (after, 1)):
+            if row.get("class_id") is not None:
+                self._counts[row["class_id"]] += step
+
+
+def user_name() -> str:
+    """The name of the user of this machine; ``annotator`` where it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no entry and no variable
+        return "annotator"
