@@ -1,0 +1,276 @@
+"""Files of an export: safe names, images placed by link or copy, sizes, nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal
+
+import fsspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from nbannotate.errors import FormatError
+
+Copy = Literal["link", "copy", "none"]
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in ("jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp", "gif", "jp2", "avif", "mpo")
+)
+_ORIENTATION = 274
+_SWAPS_SIDES = (5, 6, 7, 8)
+# What Windows refuses in a name, so that an export made elsewhere can be copied there.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_LONGEST = 200  # bytes; file systems take 255, and suffixes are added
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write the file so that it is there as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files for the owner only; an export is meant to be shared.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, owned: Iterable[str], marker: str, *, overwrite: bool) -> Iterator[Path]:
+    """A folder to fill, whose entries come to `path` once all of them are written.
+
+    Parameters
+    ----------
+    path
+        Where the export goes. It is new or empty, or holds an earlier export.
+    owned
+        Entries of the earlier export that the new one replaces; what else is there stays.
+    marker
+        The file that tells an earlier export.
+    overwrite
+        Whether an earlier export may be replaced.
+    """
+    if path.is_file():
+        raise FormatError(path, "", "is a file; give the name of a folder")
+    if path.is_dir() and any(path.iterdir()):
+        if not (path / marker).is_file():
+            raise FormatError(path, "", "holds other files; give a new or an empty folder")
+        if not overwrite:
+            raise FormatError(
+                path, "", "holds an earlier export; give overwrite=True to replace it"
+            )
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path, prefix=".writing-") as name:
+        fresh = Path(name)
+        yield fresh
+        for entry in {*owned, *(item.name for item in fresh.iterdir())}:
+            old = path / entry
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            else:
+                old.unlink(missing_ok=True)
+        for item in fresh.iterdir():
+            item.rename(path / item.name)
+
+
+def inside(root: Path, relative: str, blame: Path | None = None) -> Path:
+    """The path below `root`; `FormatError` if it leads out of it, through a link as well."""
+    target = root / relative
+    if not target.resolve().is_relative_to(root.resolve()):
+        raise FormatError(
+            root if blame is None else blame, "", f"{relative!r} leads out of the folder; rename it"
+        )
+    return target
+
+
+def safe_component(name: str) -> str:
+    """The name as that of one file or folder on any system."""
+    safe = _UNSAFE.sub("_", name)
+    # A leading dot hides the file from the readers' glob; Windows drops trailing dots and spaces.
+    if safe.startswith("."):
+        safe = "_" + safe[1:]
+    safe = re.sub(r"[. ]+$", lambda match: "_" * len(match[0]), safe)
+    if not safe or _RESERVED.fullmatch(safe):
+        safe = f"{safe}_" if "." not in safe else "_" + safe
+    while len(safe.encode()) > _LONGEST:
+        stem, dot, suffix = safe.rpartition(".")
+        safe = f"{stem[:-8]}{dot}{suffix}" if dot and len(suffix) < 8 else safe[:-8]
+    return safe
+
+
+def distinct(names: Iterable[str], *, stems: bool = False) -> list[str]:
+    """The names, each with a number added that another would be taken for.
+
+    Names that differ in case or Unicode normal form only are one file on some systems.
+
+    Parameters
+    ----------
+    names
+        Names or relative paths.
+    stems
+        Whether ``a.jpg`` and ``a.png`` clash too, as with labels in ``a.txt``.
+    """
+
+    def folded(name: str) -> str:
+        return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+    def split(name: str) -> tuple[str, str]:
+        path = PurePosixPath(name)
+        return str(path.with_suffix("")), path.suffix
+
+    given = list(names)
+    keys = [folded(split(name)[0] if stems else name) for name in given]
+    if len(set(keys)) == len(keys):
+        return given
+    reserved, taken, result = set(keys), set[str](), []
+    for name, key in zip(given, keys, strict=True):
+        stem, suffix = split(name)
+        number = 1
+        while key in taken:
+            number += 1
+            name = f"{stem}_{number}{suffix}"
+            key = folded(f"{stem}_{number}" if stems else name)
+            if key in reserved:
+                taken.add(key)
+        taken.add(key)
+        result.append(name)
+    return result
+
+
+def safe_paths(keys: Iterable[str], avoid: frozenset[str] = frozenset()) -> list[str]:
+    """Image keys as relative paths that stay below any folder.
+
+    Parameters
+    ----------
+    keys
+        Image keys: relative or absolute paths or URIs.
+    avoid
+        Folder names that get a ``_``.
+    """
+    return [_safe_path(key, avoid) for key in keys]
+
+
+def _safe_path(key: str, avoid: frozenset[str]) -> str:
+    parts = [safe_component(part) for part in key.split("/") if part not in ("", ".")]
+    if not parts:
+        return "_"
+    folders = [f"{part}_" if part.casefold() in avoid else part for part in parts[:-1]]
+    return "/".join([*folders, parts[-1]])
+
+
+def source(path: str, root: Path | None) -> str:
+    """Where the image is: a URI as it is, a relative path from `root` or the working folder."""
+    if "://" in path:
+        return path
+    local = Path(path).expanduser()
+    return str(local if root is None else root / local)
+
+
+@contextlib.contextmanager
+def opened(where: str) -> Iterator[IO[bytes]]:
+    """The image's bytes, from a file or from wherever fsspec reaches."""
+    if "://" in where:
+        with fsspec.open(where, "rb") as file:
+            yield file
+    else:
+        with Path(where).open("rb") as file:
+            yield file
+
+
+def upright_size(where: str) -> tuple[int, int]:
+    """Width and height in pixels of the image with its EXIF orientation applied."""
+    with opened(where) as file, Image.open(file) as image:
+        # Pillow's size is that of the stored picture; OpenCV and browsers turn it first.
+        turned = image.getexif().get(_ORIENTATION) in _SWAPS_SIDES
+        return (image.height, image.width) if turned else image.size
+
+
+def sizes(images: pd.DataFrame, root: Path | None, path: Path) -> NDArray[np.int64]:
+    """Upright width and height of each image, shape (n, 2), from the table or else the file.
+
+    Raises
+    ------
+    FormatError
+        If a size is in neither; `path` is the file being written.
+    """
+    known = images[["width", "height"]].astype("float64").to_numpy(copy=True)
+    for row in np.flatnonzero(~(known > 0).all(axis=1)).tolist():
+        key, where = images.index[row], images["path"].iloc[row]
+        try:
+            known[row] = upright_size(source(key if pd.isna(where) else where, root))
+        except (OSError, ValueError, ImportError, UnidentifiedImageError) as error:
+            raise FormatError(
+                path,
+                f"image {key!r}",
+                f"has no width and height, and they cannot be read from {where!r} ({error}); "
+                "set them in dataset.images, or say where relative paths start with root=…",
+            ) from error
+    return known.astype(np.int64)
+
+
+def place(where: str, target: Path, copy: Copy) -> None:
+    """Put the image at `target`: a hard link, else a symbolic link, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if "://" in where:
+        with opened(where) as remote, target.open("wb") as file:
+            shutil.copyfileobj(remote, file)
+        return
+    real = Path(where).resolve()
+    if copy == "link":
+        with contextlib.suppress(OSError):
+            target.hardlink_to(real)
+            return
+        with contextlib.suppress(OSError):
+            target.symlink_to(real)
+            return
+    shutil.copyfile(real, target)
+
+
+def convert_to_png(where: str, target: Path) -> None:
+    """Write the image upright as PNG, of an animation the first frame."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with opened(where) as file, Image.open(file) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode not in ("L", "RGB", "RGBA", "I;16"):
+            upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
+        upright.save(target, format="PNG", exif=b"")
+
+
+def require_files(images: pd.DataFrame, root: Path | None, path: Path) -> list[str]:
+    """Where each image is; `FormatError` if files are missing (`path` is what is written)."""
+    where = [
+        source(key if pd.isna(given) else given, root)
+        for key, given in zip(images.index, images["path"], strict=True)
+    ]
+    missing = [
+        key
+        for key, file in zip(images.index, where, strict=True)
+        if "://" not in file and not Path(file).is_file()
+    ]
+    if missing:
+        raise FormatError(
+            path,
+            f"image {missing[0]!r}",
+            f"is not a file, as {len(missing)} of {len(images)} images; say where relative paths "
+            "start with root=…, save images from memory first and set dataset.images['path'], "
+            "or leave them out with dataset.select(images=…)",
+        )
+    return where

@@ -1,0 +1,304 @@
+"""COCO instances: one JSON file with images, categories and annotations.
+
+What COCO has no key for goes into ``"attributes"`` (as CVAT does) and ``"nbannotate"`` of each
+annotation and image, which pycocotools ignores and our reader restores.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nbannotate.core.dataset import SPLITS, Dataset
+from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.tables import BOX, PLACED_KINDS
+from nbannotate.errors import FormatError
+from nbannotate.formats._coco_read import FILE_NAME, json_files, read
+from nbannotate.formats._files import sizes, write_atomic
+from nbannotate.formats._shapes import ring_area, rings, rle_area
+from nbannotate.formats._tables import (
+    Only,
+    Split,
+    extra_columns,
+    iso_times,
+    plain_column,
+    reviewed,
+    split_names,
+)
+
+_NATIVE = ("box", "polygon", "mask")
+
+
+def write(
+    dataset: Dataset,
+    path: str | Path,
+    *,
+    split: Split = None,
+    seed: int = 0,
+    by: str | None = None,
+    only: Only = "reviewed",
+    root: str | Path | None = None,
+    extras: bool = True,
+) -> WriteReport:
+    """Write COCO instances.
+
+    Category ids are the scheme's class ids. Images without labels are written too, if they are
+    done.
+
+    Parameters
+    ----------
+    dataset
+        What to write. Boxes, polygons and masks are COCO's own; other shapes are written as
+        their bounding boxes, with the shape in ``"nbannotate"``.
+    path
+        A ``.json`` file; or a folder, which gets ``annotations.json``.
+    split
+        Fractions of train, val and test: the folder gets ``train.json``, ``val.json``, … each
+        with all categories. None: one file, where images keep the split they have.
+    seed, by
+        As in `Dataset.split`.
+    only
+        ``"reviewed"``: images that are done or have labels; ``"all"``: those to do as well.
+    root
+        Folder from which relative image paths start, to read sizes that the table lacks.
+    extras
+        Whether label ids, times, scores and the scheme go along in keys of our own.
+
+    Raises
+    ------
+    FormatError
+        If an image's size is unknown, or a number is NaN or infinite.
+    """
+    path = Path(path)
+    chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
+    labels = dataset.labels[dataset.labels["image"].isin(chosen.index)]
+    placed = labels[labels["kind"].isin(PLACED_KINDS)]
+    _refuse_bad_boxes(placed, path)
+    size = sizes(chosen, Path(root) if root is not None else None, path)
+    names = (
+        None if split is None else split_names(dataset, chosen, split, seed=seed, by=by, path=path)
+    )
+    images = _images(chosen, size, names, extras)
+    annotations = _annotations(placed, chosen.index, dataset, path, extras)
+    rest: dict[str, Any] = {"categories": _categories(dataset)}
+    if extras:
+        rest["nbannotate"] = {"version": 1, "schema": dataset.schema.to_dict()}
+
+    if names is None:
+        file = path if path.suffix.lower() == ".json" else path / FILE_NAME
+        _dump(file, images, annotations, rest)
+    else:
+        if path.suffix.lower() == ".json":
+            raise FormatError(path, "", "a split takes one file each; give the name of a folder")
+        split_of = dict(zip((image["id"] for image in images), names, strict=True))
+        for name in (name for name in SPLITS if name in set(names)):
+            _dump(
+                path / f"{name}.json",
+                [image for image in images if split_of[image["id"]] == name],
+                [a for a in annotations if split_of[a["image_id"]] == name],
+                rest,
+            )
+    return WriteReport(path, len(images), len(annotations), _lost(dataset, chosen, labels, extras))
+
+
+def _refuse_bad_boxes(placed: pd.DataFrame, path: Path) -> None:
+    # The tables are the user's to change; json.dumps would write NaN, which scores 0 in silence.
+    bad = ~np.isfinite(placed[BOX].to_numpy()).all(axis=1)
+    if bad.any():
+        raise FormatError(
+            path,
+            f"label {placed.index[bad][0]!r}",
+            "x, y, width, height are not all finite numbers; mend or delete the label",
+        )
+
+
+def _categories(dataset: Dataset) -> list[dict[str, Any]]:
+    return [{"id": c.id, "name": c.name, "supercategory": ""} for c in dataset.schema.classes]
+
+
+def _images(
+    chosen: pd.DataFrame,
+    size: NDArray[np.int64],
+    names: NDArray[np.object_] | None,
+    extras: bool,
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {"id": number, "file_name": key, "width": width, "height": height}
+        for number, (key, (width, height)) in enumerate(
+            zip(chosen.index.tolist(), size.tolist(), strict=True), 1
+        )
+    ]
+    if extras:
+        values = chosen.drop(columns=["path", "width", "height"])
+        if names is not None:
+            values = values.assign(split=pd.Series(names, index=values.index, dtype="string"))
+        values = values.assign(
+            unsure=values["unsure"].where(values["unsure"], pd.NA),
+            seconds=values["seconds"].where(values["seconds"] != 0),
+        )
+        for row, more in zip(
+            rows,
+            _present(
+                values, ("split", "note", "annotator", "seconds", "updated", "unsure", "status")
+            ),
+            strict=True,
+        ):
+            row["nbannotate"] = more
+    return rows
+
+
+def _present(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The values of each row that are not missing, by column."""
+    rows: list[dict[str, Any]] = [{} for _ in range(len(frame))]
+    for column in columns:
+        there = np.flatnonzero(frame[column].notna().to_numpy())
+        if not len(there):
+            continue
+        part = frame[column].iloc[there]
+        times = isinstance(part.dtype, pd.DatetimeTZDtype)
+        values = iso_times(part) if times else part.tolist()
+        for row, value in zip(there.tolist(), values, strict=True):
+            rows[row][column] = value
+    return rows
+
+
+def _annotations(
+    placed: pd.DataFrame, keys: pd.Index[str], dataset: Dataset, path: Path, extras: bool
+) -> list[dict[str, Any]]:
+    class_id = {c.name: c.id for c in dataset.schema.classes}
+    boxes = placed[BOX].to_numpy()
+    attributes = plain_column(placed["attributes"], path)
+    rows: list[dict[str, Any]] = [
+        # pycocotools: an annotation id of 0 scores AP 0, a missing area or iscrowd is a KeyError.
+        {
+            "id": number,
+            "image_id": image,
+            "category_id": category,
+            "bbox": box,
+            "area": area,
+            "iscrowd": int(bool(values and values.get("iscrowd") is True)),
+        }
+        for number, (image, category, box, area, values) in enumerate(
+            zip(
+                (keys.get_indexer(pd.Index(placed["image"])) + 1).tolist(),
+                placed["label"].astype(object).map(class_id).astype("int64").tolist(),
+                boxes.tolist(),
+                (boxes[:, 2] * boxes[:, 3]).tolist(),
+                attributes,
+                strict=True,
+            ),
+            1,
+        )
+    ]
+    for row in (row for row, value in enumerate(attributes) if value):
+        rows[row]["attributes"] = attributes[row]
+    more = _label_extras(placed) if extras else None
+    kinds: list[str] = placed["kind"].astype(object).tolist()
+    for row in np.flatnonzero(placed["kind"].ne("box").to_numpy()).tolist():
+        kind = kinds[row]
+        try:
+            shape = _segment(rows[row], kind, plain_column(placed["geometry"].iloc[[row]], path)[0])
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise FormatError(
+                path, f"label {placed.index[row]!r}", f"{kind}: {error}; mend or delete the label"
+            ) from error
+        if more is not None and shape is not None:
+            more[row] |= shape
+    if more is not None:
+        for annotation, own in zip(rows, more, strict=True):
+            annotation["nbannotate"] = own
+    return rows
+
+
+def _segment(row: dict[str, Any], kind: str, geometry: Any) -> dict[str, Any] | None:
+    """Set the annotation's segmentation; what of the shape it does not hold comes back."""
+    if kind == "polygon" and geometry:
+        parts = rings(geometry)
+        # Fewer than three points fail in pycocotools, and two points are taken for a box.
+        if all(len(part) >= 3 for part in parts):
+            row["segmentation"] = [[float(v) for point in part for v in point] for part in parts]
+            row["area"] = sum(ring_area(part) for part in parts)
+            bare = parts == [geometry]
+            return {"ring": True} if bare else None
+    if kind == "mask" and geometry:
+        counts = geometry["counts"]
+        # pycocotools' encoder gives bytes, which JSON has not.
+        counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
+        row["segmentation"] = {"size": geometry["size"], "counts": counts}
+        row["area"] = rle_area(row["segmentation"])
+        return None
+    # The segmentation stays out: an empty one breaks pycocotools' annToMask.
+    return {"kind": kind} | ({"geometry": geometry} if geometry else {})
+
+
+def _label_extras(placed: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = ("text", "score", "frame", "track", "annotator", "seconds", "created", "updated")
+    rows = _present(
+        placed.assign(source=placed["source"].where(placed["source"].ne("human"))),
+        (*columns, "source"),
+    )
+    return [{"label_id": i} | row for i, row in zip(placed.index.tolist(), rows, strict=True)]
+
+
+def _dump(
+    file: Path,
+    images: list[dict[str, Any]],
+    annotations: list[dict[str, Any]],
+    rest: dict[str, Any],
+) -> None:
+    content: dict[str, Any] = {"info": {"description": "written by nbannotate"}, "licenses": []}
+    content |= {"images": images, "annotations": annotations} | rest
+    try:
+        write_atomic(file, msgspec.json.encode(content))
+    except UnicodeEncodeError as error:
+        raise FormatError(file, "", f"a name is not Unicode text ({error}); rename it") from error
+
+
+def _lost(
+    dataset: Dataset, chosen: pd.DataFrame, labels: pd.DataFrame, extras: bool
+) -> dict[str, int]:
+    lost = extra_columns(dataset)
+    kinds = labels["kind"].astype(object).value_counts()
+    for kind, count in kinds.items():
+        if kind not in PLACED_KINDS:
+            lost[f"{kind} labels, for which COCO has no place"] = int(count)
+        elif kind not in _NATIVE and not extras:
+            lost[f"{kind} shapes (their bounding boxes are written)"] = int(count)
+    if len(chosen) < len(dataset.images):
+        lost["images not reviewed"] = len(dataset.images) - len(chosen)
+    unwritten = len(dataset.labels) - len(labels)
+    if unwritten:
+        lost["labels on images not reviewed"] = unwritten
+    return lost
+
+
+def sniff(path: Path) -> bool:
+    """Whether the file is a JSON object with COCO's lists, or the folder holds such files."""
+    if path.is_dir():
+        return any(sniff(file) for file in json_files(path))
+    if path.suffix.lower() != ".json" or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+        return start.startswith(b"{") and all(
+            content.find(b'"%b"' % key) >= 0 for key in (b"images", b"categories")
+        )
+
+
+FORMAT = Format(
+    name="coco",
+    kinds=PLACED_KINDS,
+    read=read,
+    write=write,
+    sniff=sniff,
+    cannot_carry=(
+        "tags, texts, ratings and choices; other tools see rotated boxes, polylines and "
+        "keypoints as bounding boxes"
+    ),
+)
