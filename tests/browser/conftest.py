@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -77,12 +78,12 @@ def notebook(
         # Listed before it is ready: what goes wrong on the way is closed too.
         one = Notebook(jupyter_server, wire, chromium, name)
         opened.append(one)
+        closing.callback(one.close)
         return one.open(cells, **options)
 
-    yield open_notebook
-    errors = [error for one in opened for error in one.our_errors()]
-    for one in opened:
-        one.close()
+    with contextlib.ExitStack() as closing:
+        yield open_notebook
+        errors = [error for one in opened for error in one.our_errors()]
     if errors:
         pytest.fail("Uncaught in the page:\n" + "\n".join(errors), pytrace=False)
 

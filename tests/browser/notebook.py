@@ -85,7 +85,7 @@ class Kernel:
 
     def __init__(self, connection_file: Path) -> None:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="kernel-client")
-        self.client = self._do(lambda: self._connect(connection_file))
+        self.connecting = self.thread.submit(self._connect, connection_file)
 
     def execute(self, code: str, seconds: float = SECONDS) -> str:
         """Run `code` to its end; what it printed, and the repr of its last expression."""
@@ -94,6 +94,10 @@ class Kernel:
     def execute_nowait(self, code: str) -> str:
         """Send `code` and do not wait; the message's id."""
         return self._do(lambda: self.client.execute(code, allow_stdin=False, stop_on_error=False))
+
+    @property
+    def client(self) -> BlockingKernelClient:
+        return self.connecting.result()
 
     def close(self) -> None:
         self._do(self.client.stop_channels)
@@ -106,7 +110,8 @@ class Kernel:
     def _connect(self, connection_file: Path) -> BlockingKernelClient:
         client = BlockingKernelClient(connection_file=str(connection_file))
         client.load_connection_file()
-        client.start_channels()
+        # Without heartbeat: a kernel that is still starting has none, and would be called dead.
+        client.start_channels(hb=False)
         client.wait_for_ready(timeout=SECONDS)
         return client
 
@@ -174,6 +179,11 @@ class Notebook:
             {"raw": json.dumps({"theme": THEMES[theme]})},
         )
 
+        # The kernel starts while the page loads; the front end finds this session and takes it.
+        session = {"path": self.path, "name": self.path, "type": "notebook"}
+        self.server.request("POST", "/api/sessions", session | {"kernel": {"name": "python3"}})
+        self.kernel = Kernel(self._connection_file())
+
         width, height = viewport
         self.context = self.browser.new_context(
             device_scale_factor=device_scale_factor,
@@ -190,7 +200,6 @@ class Notebook:
         address = f"lab/workspaces/{self.name}/tree" if front_end == "lab" else "notebooks"
         self.page.goto(f"{self.wire.url}/{address}/{self.path}")
         self.wait_for_kernel()
-        self.kernel = Kernel(self._connection_file())
         if cells:
             self.run_all()
         return self
@@ -253,9 +262,14 @@ class Notebook:
     # --- the wire ---
 
     def go_offline(self) -> None:
-        """Cut the page from the server, open websockets too; the kernel runs on."""
-        self.page.context.set_offline(True)
+        """Cut the page from the server, open websockets too, until the front end knows it.
+
+        The kernel runs on.
+        """
         self.wire.cut()
+        # In this order: Chromium's offline mode can keep the end of a websocket from the page.
+        self.wait_for_disconnection()
+        self.page.context.set_offline(True)
 
     def go_online(self) -> None:
         """Mend the connection, and wait until the page has found its kernel again."""
@@ -311,16 +325,15 @@ class Notebook:
         return int(self.execute("import os; print(os.getpid())"))
 
     def close(self) -> None:
-        """Close the page and end its kernel."""
-        if self.context is not None:
-            self.context.close()
-            self.context = None
-        if self.kernel is not None:
-            self.kernel.close()
-            self.kernel = None
-        for session in self._sessions():
-            self.server.request("DELETE", f"/api/sessions/{session['id']}")
-        self.wire.close()
+        """Close the page and end its kernel; a second time does nothing."""
+        with contextlib.ExitStack() as stack:  # last in, first out; each also when another fails
+            stack.callback(self.wire.close)
+            stack.callback(self._end_sessions)
+            if self.kernel is not None:
+                stack.callback(self.kernel.close)
+            if self.context is not None:
+                stack.callback(self.context.close)
+            self.kernel = self.context = None
 
     def our_errors(self) -> list[str]:
         """The page's uncaught errors that stem from nbannotate's code."""
@@ -330,6 +343,10 @@ class Notebook:
     def _sessions(self) -> list[dict[str, Any]]:
         sessions = self.server.request("GET", "/api/sessions")
         return [session for session in sessions if session["path"] == self.path]
+
+    def _end_sessions(self) -> None:
+        for session in self._sessions():
+            self.server.request("DELETE", f"/api/sessions/{session['id']}")
 
     def _connection_file(self) -> Path:
         (session,) = self._sessions()

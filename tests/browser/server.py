@@ -231,6 +231,8 @@ class Wire:
                     "127.0.0.1", self.target_port
                 )
                 ends.add(far_writer)
+                if self.is_cut:  # meanwhile
+                    return
                 self.writers |= ends
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._carry(reader, far_writer))
