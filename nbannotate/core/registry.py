@@ -33,16 +33,20 @@ class WriteReport:
         How many of each it now holds.
     lost
         Counts of what was left out, by reason.
+    notes
+        What else the person should know, such as images that were converted.
     """
 
     path: Path
     images: int
     labels: int
     lost: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lost = "".join(f"\n  left out: {count} × {why}" for why, count in self.lost.items())
-        return f"{self.path}: {self.labels} labels on {self.images} images{lost}"
+        notes = "".join(f"\n  {note}" for note in self.notes)
+        return f"{self.path}: {self.labels} labels on {self.images} images{lost}{notes}"
 
 
 @dataclass(frozen=True)

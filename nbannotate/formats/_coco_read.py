@@ -23,6 +23,7 @@ from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
     Problems,
+    collector_off,
     infer_attributes,
     new_ids,
 )
@@ -88,6 +89,7 @@ def _split_of(file: Path) -> str:
     return SPLIT_NAMES.get(name, name)
 
 
+@collector_off()
 def _read_file(
     path: Path, on_error: OnError, folder: str | Path | None, split: str | None
 ) -> Dataset:
@@ -300,15 +302,18 @@ def _fill(
     ]
     labels["geometry"] = pd.Series(geometry, dtype=object)
     labels["attributes"] = pd.Series([_attributes(row) for row in rows], dtype=object)
-    own_score = [own.get("score") for own in more]
-    labels["score"] = [
-        row.score if score is None else score for row, score in zip(rows, own_score, strict=True)
-    ]
-    labels["source"] = [
-        own.get("source", "human" if "label_id" in own else "import:coco") for own in more
-    ]
-    for column in ("text", "frame", "track", "annotator", "seconds", "created", "updated"):
-        labels[column] = [own.get(column) for own in more]
+    labels["score"] = np.array([row.score for row in rows], dtype=np.float64)
+    labels["source"] = "import:coco"
+    if any(more):
+        labels["score"] = [
+            row.score if own.get("score") is None else own["score"]
+            for row, own in zip(rows, more, strict=True)
+        ]
+        labels["source"] = [
+            own.get("source", "human" if "label_id" in own else "import:coco") for own in more
+        ]
+        for column in ("text", "frame", "track", "annotator", "seconds", "created", "updated"):
+            labels[column] = [own.get(column) for own in more]
     ids = pd.Series([own.get("label_id") for own in more], dtype=object)
     # A tool that copies an annotation copies its label_id too; the copy gets a new one.
     fresh = (ids.isna() | ids.duplicated()).to_numpy()

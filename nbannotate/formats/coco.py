@@ -25,6 +25,7 @@ from nbannotate.formats._shapes import ring_area, rings, rle_area
 from nbannotate.formats._tables import (
     Only,
     Split,
+    collector_off,
     extra_columns,
     iso_times,
     plain_column,
@@ -35,6 +36,7 @@ from nbannotate.formats._tables import (
 _NATIVE = ("box", "polygon", "mask")
 
 
+@collector_off()
 def write(
     dataset: Dataset,
     path: str | Path,

@@ -1,0 +1,327 @@
+"""The reader of YOLO detection and segmentation folders: data.yaml, images/ and labels/."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from nbannotate.core.dataset import Dataset
+from nbannotate.core.schema import Schema
+from nbannotate.core.tables import BOX
+from nbannotate.errors import FormatError, SchemaError
+from nbannotate.formats._files import SUFFIXES, upright_size
+from nbannotate.formats._shapes import bounds
+from nbannotate.formats._tables import (
+    SPLIT_NAMES,
+    OnError,
+    Problems,
+    collector_off,
+    new_ids,
+)
+
+SIDE_FILE = "nbannotate.json"
+_MOST = 1.01  # ultralytics' own tolerance
+_NOT_LABELS = {"classes.txt", "labels.txt", "notes.txt", "predefined_classes.txt"}
+
+
+@collector_off()
+def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
+    """Read a YOLO data set.
+
+    Class ids are the numbers in the files, unless our own ``nbannotate.json`` is there. Rows of
+    5 numbers are boxes, of 7 and more polygons. An image with an empty label file is done, one
+    without a label file is to do.
+
+    Parameters
+    ----------
+    path
+        ``data.yaml``, or the folder with it, or a folder with ``images`` and ``labels``.
+    on_error
+        ``"raise"`` at the first bad row, or ``"skip"`` bad rows and list them in
+        ``dataset.labels.attrs["nbannotate.skipped"]``, after a warning.
+
+    Raises
+    ------
+    FormatError
+        Naming the file, the line and the mend.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FormatError(path, "", "there is no such file or folder; check the path")
+    problems = Problems(path, on_error)
+    config = path if path.is_file() else find_yaml(path)
+    root = path if path.is_dir() else path.parent
+    content = {} if config is None else _load(config)
+    names = _names(content, config, root)
+    side = _side_file(root)
+    schema = _schema(names, side, path)
+    files, splits = _image_files(_places(content, config, root))
+    keys = _keys(files, root, side)
+    table = pd.DataFrame({"path": [str(file) for file in files], "split": splits}, index=keys)
+    size, readable = _sizes(files, problems)
+    table["width"], table["height"] = size[:, 0], size[:, 1]
+    texts = [_text(file, problems) for file in files]
+    _name_orphans(files, problems)
+    table["status"] = ["todo" if text is None else "done" for text in texts]
+    if not names:
+        schema = _numbered(texts)
+        names = {c.id: c.name for c in schema.classes}
+    # The files' names may bear a mark that the scheme's do not.
+    names = dict(zip(names, (c.name for c in schema.classes), strict=True))
+    labels = _labels(files, keys, texts, size, names, problems)
+    labels = labels[labels["image"].isin(table.index[readable])]
+    return problems.finish(Dataset(labels, table[readable], schema))
+
+
+def find_yaml(folder: Path) -> Path | None:
+    """The folder's data.yaml, by its name or as the only YAML file."""
+    for name in ("data.yaml", "data.yml", "dataset.yaml"):
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted(folder.glob("*.yaml"))
+    if len(found) == 1 and b"names" in found[0].read_bytes():
+        return found[0]
+    return None
+
+
+def _load(config: Path) -> dict[str, Any]:
+    try:
+        # BaseLoader leaves all scalars texts: a class called no, null or 001 keeps its name.
+        content = yaml.load(config.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark is not None else ""
+        raise FormatError(config, where, f"is not YAML in UTF-8: {error}; mend it") from error
+    if not isinstance(content, dict):
+        raise FormatError(config, "", "has no train, val and names; write them as `key: value`")
+    return content
+
+
+def _names(content: dict[str, Any], config: Path | None, root: Path) -> dict[int, str]:
+    listed = content.get("names")
+    if isinstance(listed, dict):
+        try:
+            return {int(number): str(name) for number, name in listed.items()}
+        except ValueError as error:
+            raise FormatError(config or root, "names", f"{error}; number the classes") from error
+    if isinstance(listed, list):
+        return dict(enumerate(map(str, listed)))
+    for file in (root / "classes.txt", root / "labels" / "classes.txt"):
+        if file.is_file():
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+            return dict(enumerate(line for line in lines if line.strip()))
+    if config is not None:
+        raise FormatError(config, "names", "is missing; list the names of the classes")
+    return {}
+
+
+def _side_file(root: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((root / SIDE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _schema(names: dict[int, str], side: dict[str, Any], path: Path) -> Schema:
+    try:
+        schema = Schema.from_dict(side["schema"])
+        ours = dict(enumerate(c.name for c in schema.classes))
+        # The first name may have a mark against ultralytics' renaming.
+        if ours == names or ours == {**names, 0: names.get(0, "").removeprefix("_")}:
+            return schema
+    except (KeyError, TypeError, AttributeError, SchemaError):
+        pass
+    try:
+        return Schema(classes=names)
+    except SchemaError as error:
+        raise FormatError(path, "names", str(error)) from error
+
+
+def _numbered(texts: list[str | None]) -> Schema:
+    used = {line.split()[0] for text in texts if text for line in text.splitlines() if line.strip()}
+    numbers = sorted({int(token) for token in used if token.isdigit()})
+    return Schema(classes={number: str(number) for number in numbers})
+
+
+def _places(
+    content: dict[str, Any], config: Path | None, root: Path
+) -> list[tuple[str | None, Path]]:
+    """The split and the folder or list of images, in the order of the splits."""
+    if config is not None and any(content.get(name) for name in ("train", "val", "test")):
+        base = root / str(content.get("path") or "")
+        found: list[tuple[str | None, Path]] = []
+        for name in ("train", "val", "test"):
+            value = content.get(name) or []
+            for item in value if isinstance(value, list) else [value]:
+                # Roboflow's exports lead one folder too high.
+                options = [base / item, root / item, root / str(item).removeprefix("../")]
+                there = next((option for option in options if option.exists()), None)
+                if there is not None:
+                    found.append((name, there))
+                elif name == "train":
+                    raise FormatError(
+                        config, name, f"{item!r} is not there; mend the path or set `path`"
+                    )
+        return found
+    divided = [
+        (SPLIT_NAMES[part.name], part)
+        for part in sorted((root / "images").glob("*"))
+        if part.is_dir() and part.name in SPLIT_NAMES
+    ]
+    divided += [
+        (SPLIT_NAMES[part.parent.name], part)
+        for part in sorted(root.glob("*/images"))
+        if part.parent.name in SPLIT_NAMES
+    ]
+    return [*divided] or [(None, root / "images" if (root / "images").is_dir() else root)]
+
+
+def _image_files(places: list[tuple[str | None, Path]]) -> tuple[list[Path], list[str | None]]:
+    splits: dict[Path, str | None] = {}
+    for split, place in places:
+        for file in _listing(place):
+            # An image in train and val alike is in no split.
+            splits[file] = split if splits.get(file, split) == split else None
+    return list(splits), list(splits.values())
+
+
+def _listing(place: Path) -> list[Path]:
+    if place.is_file():
+        lines = place.read_text(encoding="utf-8-sig").splitlines()
+        return [place.parent / line.strip() for line in lines if line.strip()]
+    return sorted(
+        Path(folder) / name
+        for folder, _, names in os.walk(place, followlinks=True)
+        for name in names
+        if os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  a Path each is slow
+    )
+
+
+def _keys(files: list[Path], root: Path, side: dict[str, Any]) -> list[str]:
+    """Our own exports' keys; of others the path from the folder, or the whole path."""
+    ours = side.get("keys")
+    keys = []
+    for file in files:
+        inner = file.is_relative_to(root)
+        key = file.relative_to(root).as_posix() if inner else file.as_posix()
+        if isinstance(ours, dict) and key.startswith("images/"):
+            below = key.removeprefix("images/")
+            key = ours.get(below, below.partition("/")[2])
+        keys.append(key)
+    return keys
+
+
+def _sizes(files: list[Path], problems: Problems) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    size = np.full((len(files), 2), np.nan)
+    for row, file in enumerate(files):
+        try:
+            size[row] = upright_size(str(file))
+        except (OSError, ValueError) as error:
+            problems.add("", f"cannot be read as an image ({error}); mend it", file)
+    return size, np.isfinite(size).all(axis=1)
+
+
+def _label_file(image: Path) -> Path:
+    before, found, after = image.as_posix().rpartition("/images/")
+    return (Path(f"{before}/labels/{after}") if found else image).with_suffix(".txt")
+
+
+def _text(image: Path, problems: Problems) -> str | None:
+    file = _label_file(image)
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError:
+        return None
+    except UnicodeDecodeError as error:
+        problems.add("", f"is not text in UTF-8 ({error.reason}); write it anew", file)
+        return None
+
+
+def _name_orphans(files: list[Path], problems: Problems) -> None:
+    used = {_label_file(file) for file in files}
+    for folder in sorted({file.parent for file in used}):
+        for orphan in sorted(set(folder.glob("*.txt")) - used):
+            if orphan.name not in _NOT_LABELS:
+                problems.add("", "has no image; put it back or delete the file", orphan)
+
+
+def _labels(
+    files: list[Path],
+    keys: list[str],
+    texts: list[str | None],
+    size: NDArray[np.float64],
+    by_number: dict[int, str],
+    problems: Problems,
+) -> pd.DataFrame:
+    rows = [
+        (image, line, tokens)
+        for image, text in enumerate(texts)
+        if text
+        for line, tokens in enumerate(map(str.split, text.splitlines()), 1)
+        if tokens
+    ]
+    numbers = [_floats(tokens) for _, _, tokens in rows]
+    good = np.zeros(len(rows), dtype=bool)
+    for row, values in enumerate(numbers):
+        why = _why_bad(values, by_number)
+        if why is None:
+            good[row] = True
+        else:
+            image, line, _ = rows[row]
+            problems.add(f"line {line}", why, _label_file(files[image]))
+    kept = np.flatnonzero(good).tolist()
+    used = [numbers[row] for row in kept]
+    places = np.array([rows[row][0] for row in kept], dtype=np.int64)
+    scale = size[places]
+    frame = pd.DataFrame(
+        {
+            "image": [keys[i] for i in places.tolist()],
+            "label": [by_number[int(values[0])] for values in used],
+        }
+    )
+    boxes = np.array([values[1:5] for values in used], dtype=np.float64).reshape(-1, 4)
+    boxes[:, :2] -= boxes[:, 2:] / 2
+    boxes *= np.hstack([scale, scale])
+    geometry: list[Any] = [None] * len(used)
+    for row in (row for row, values in enumerate(used) if len(values) > 5):
+        ring = (np.reshape(used[row][1:], (-1, 2)) * scale[row]).tolist()
+        geometry[row], boxes[row] = [ring], bounds([ring])
+    frame[BOX] = boxes
+    frame["kind"] = ["polygon" if shape else "box" for shape in geometry]
+    frame["geometry"] = pd.Series(geometry, dtype=object)
+    frame["source"] = "import:yolo"
+    frame["label_id"] = new_ids(len(frame))
+    return frame
+
+
+def _floats(tokens: list[str]) -> list[float]:
+    try:
+        return list(map(float, tokens))
+    except ValueError:
+        return []
+
+
+def _why_bad(values: list[float], classes: dict[int, str]) -> str | None:
+    """What is wrong with a row of numbers; None if nothing is."""
+    count = len(values)
+    if not values:
+        return "holds what is no number; separate numbers by spaces, with a point for decimals"
+    if count != 5 and (count < 7 or count % 2 == 0):
+        return (
+            f"has {count} numbers; a box has 5 (class, x, y, width, height), "
+            "a polygon 7 or another odd count"
+        )
+    if values[0] not in classes:
+        known = f"0 … {max(classes)}" if classes else "none"
+        return f"class {values[0]:g} is not in names ({known}); add it there or mend the row"
+    if not all(0 <= value <= _MOST for value in values[1:]):
+        return "has a value outside 0 … 1; divide pixels by the image's width and height"
+    return None

@@ -1,0 +1,284 @@
+"""YOLO detection as ultralytics reads it: images/, labels/ and data.yaml.
+
+``nbannotate.json`` beside data.yaml holds what YOLO cannot: the scheme with its ids, and the
+image keys that could not be file names. Ultralytics does not look at it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from nbannotate.core.dataset import SPLITS, Dataset
+from nbannotate.core.geometry import clamp
+from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.schema import Schema
+from nbannotate.core.tables import BOX, PLACED_KINDS
+from nbannotate.errors import FormatError
+from nbannotate.formats._files import (
+    Copy,
+    convert_to_png,
+    distinct,
+    inside,
+    new_folder,
+    opened,
+    place,
+    require_files,
+    safe_paths,
+    sizes,
+)
+from nbannotate.formats._tables import (
+    Only,
+    Split,
+    collector_off,
+    extra_columns,
+    reviewed,
+    split_names,
+)
+from nbannotate.formats._yolo_read import SIDE_FILE, find_yaml, read
+
+_SMALLEST_IMAGE = 10  # px; ultralytics drops smaller ones
+_READABLE = frozenset(("bmp", "jpg", "jpeg", "mpo", "png", "tif", "tiff", "webp"))
+_ORIENTATION = 274
+# What YAML wants escaped, though JSON does not; U+0085, U+2028 and U+2029 would end a line.
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+@collector_off()
+def write(
+    dataset: Dataset,
+    path: str | Path,
+    *,
+    split: Split = None,
+    seed: int = 0,
+    by: str | None = None,
+    copy: Copy = "link",
+    only: Only = "reviewed",
+    root: str | Path | None = None,
+    overwrite: bool = False,
+) -> WriteReport:
+    """Write a YOLO detection data set, ready for ``yolo train data=OUT/data.yaml``.
+
+    Classes are numbered from 0 in the scheme's order, whatever their ids. An image without
+    labels gets an empty file: a negative example.
+
+    Parameters
+    ----------
+    dataset
+        What to write; shapes other than boxes are written as their bounding boxes.
+    path
+        The folder.
+    split
+        Fractions of train, val and test. None: the splits in ``dataset.images``; if there are
+        none, all images are in train, and val is the same folder (the report says so).
+    seed, by
+        As in `Dataset.split`.
+    copy
+        ``"link"``: hard links, else symbolic links, else copies; ``"copy"``; ``"none"``: labels
+        and data.yaml only.
+    only
+        ``"reviewed"``: images that are done or have labels, for an image without a label counts
+        as background; ``"all"``: those to do as well.
+    root
+        Folder from which relative image paths start.
+    overwrite
+        Whether to replace an earlier export in the folder.
+
+    Raises
+    ------
+    FormatError
+        If an image is no file, its size is unknown, or the folder holds other things.
+    """
+    path = Path(path)
+    base = None if root is None else Path(root)
+    if copy not in ("link", "copy", "none"):
+        raise FormatError(path, "", f"copy={copy!r}; use 'link', 'copy' or 'none'")
+    chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
+    lost = extra_columns(dataset)
+    _count(lost, "images not reviewed", len(dataset.images) - len(chosen))
+    size = sizes(chosen, base, path)
+    tiny: NDArray[np.bool_] = np.asarray((size < _SMALLEST_IMAGE).any(axis=1), dtype=np.bool_)
+    _count(lost, f"images under {_SMALLEST_IMAGE} px, which ultralytics drops", int(tiny.sum()))
+    chosen, size = chosen.loc[~tiny], size[~tiny]
+    names = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
+    files = None if copy == "none" else require_files(chosen, base, path)
+    converted = [False] * len(chosen) if files is None else [_unreadable(file) for file in files]
+    written = _file_names(chosen.index, converted)
+    text, count = _label_texts(dataset, chosen.index, size, lost)
+    folders = ["train"] * len(chosen) if names is None else [str(name) for name in names]
+
+    with new_folder(path, ("images", "labels"), SIDE_FILE, overwrite=overwrite) as out:
+        for name in dict.fromkeys(["train", *folders]):
+            (out / "images" / name).mkdir(parents=True)
+            (out / "labels" / name).mkdir(parents=True)
+        made = set[Path]()
+        for row, (folder, name) in enumerate(zip(folders, written, strict=True)):
+            label = out / "labels" / folder / f"{name.rpartition('.')[0]}.txt"
+            if label.parent not in made:
+                inside(out, str(label.relative_to(out)), path)
+                label.parent.mkdir(parents=True, exist_ok=True)
+                made.add(label.parent)
+            with label.open("w", encoding="ascii", newline="\n") as file:
+                file.write(text[row])
+            if files is not None:
+                target = out / "images" / folder / name
+                if converted[row]:
+                    convert_to_png(files[row], target)
+                else:
+                    place(files[row], target, copy)
+        notes = _write_yaml(out / "data.yaml", dataset.schema, set(folders), names is None)
+        _write_side_file(out / SIDE_FILE, dataset.schema, folders, written, chosen.index)
+    if any(converted):
+        notes.append(f"{sum(converted)} images converted to upright PNG, for ultralytics to read")
+    return WriteReport(path, len(chosen), count, lost, tuple(notes))
+
+
+def _count(lost: dict[str, int], why: str, count: int) -> None:
+    if count:
+        lost[why] = lost.get(why, 0) + count
+
+
+def _unreadable(where: str) -> bool:
+    """Whether ultralytics and OpenCV would read the file otherwise than upright, or not at all."""
+    if where.rpartition(".")[2].lower() not in _READABLE:
+        return True
+    with opened(where) as file:
+        start = file.read(3)
+        if start == b"\xff\xd8\xff":
+            return False  # a JPEG: its orientation is applied
+        file.seek(0)
+        try:
+            with Image.open(file) as image:
+                turned = image.getexif().get(_ORIENTATION, 1) != 1
+                return turned or (image.format or "").lower() not in _READABLE
+        except (UnidentifiedImageError, OSError) as error:
+            raise FormatError(
+                where, "", f"cannot be read as an image ({error}); leave it out or mend it"
+            ) from error
+
+
+def _file_names(keys: pd.Index[str], converted: list[bool]) -> list[str]:
+    # The last "images" of a path becomes "labels", so that none may come below images/train.
+    names = safe_paths(keys, avoid=frozenset({"images"}))
+    names = [
+        # A suffix is what its readers know an image by.
+        f"{name}.png" if png or "." not in name.rpartition("/")[2] else name
+        for name, png in zip(names, converted, strict=True)
+    ]
+    return distinct(names, stems=True)
+
+
+def _label_texts(
+    dataset: Dataset, keys: pd.Index[str], size: NDArray[np.int64], lost: dict[str, int]
+) -> tuple[list[str], int]:
+    """The text of each image's file, and how many labels they hold."""
+    labels = dataset.labels
+    at = keys.get_indexer(pd.Index(labels["image"]))
+    placed = labels["kind"].isin(PLACED_KINDS).to_numpy()
+    for kind, count in (
+        labels.loc[(at >= 0) & ~placed, "kind"].astype(object).value_counts().items()
+    ):
+        _count(lost, f"{kind} labels, for which YOLO detection has no place", int(count))
+    _count(lost, "labels on images left out", int((at < 0).sum()))
+    use = placed & (at >= 0)
+    labels, at = labels[use], at[use]
+    outlines = int(labels["kind"].ne("box").sum())
+    _count(lost, "outlines of shapes (their bounding boxes are written)", outlines)
+    position = {c.name: place for place, c in enumerate(dataset.schema.classes)}
+    number = labels["label"].astype(object).map(position).to_numpy(dtype=np.int64)
+
+    sides = size[at].astype(np.float64)
+    raw = labels[BOX].to_numpy()
+    boxes = clamp(raw, sides[:, 0], sides[:, 1])
+    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    _count(lost, "boxes without area inside their image", int((~good).sum()))
+    boxes, sides, at, number = boxes[good], sides[good], at[good], number[good]
+    values = np.hstack(
+        [number[:, None], (boxes[:, :2] + boxes[:, 2:] / 2) / sides, boxes[:, 2:] / sides]
+    )
+    order = np.argsort(at, kind="stable")
+    # Eight decimals: half a thousandth of a pixel, even on an image of 100,000.
+    lines = ("%d %.8f %.8f %.8f %.8f\n" * len(order) % tuple(values[order].ravel().tolist())).split(
+        "\n"
+    )
+    ends = np.searchsorted(at[order], np.arange(len(keys)), side="right").tolist()
+    starts = [0, *ends[:-1]]
+    return [
+        "\n".join([*lines[start:end], ""]) if end > start else ""
+        for start, end in zip(starts, ends, strict=True)
+    ], len(order)
+
+
+def quoted(text: str) -> str:
+    """The text as a quoted YAML scalar, so that ``no`` and ``null`` stay names."""
+    plain = json.dumps(text, ensure_ascii=False)
+    return _NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", plain)
+
+
+def _write_yaml(file: Path, schema: Schema, used: set[str], unsplit: bool) -> list[str]:
+    notes = []
+    first = next((name for name in SPLITS if name in used), "train")
+    folder = {name: name if name in used else first for name in ("train", "val")}
+    # No `path`: a relative one would start from the working directory.
+    lines = [f"train: {quoted('images/' + folder['train'])}"]
+    if unsplit:
+        notes.append("train and val are the same images: give split=(.8, .1, .1) to divide them")
+    elif len({"train", "val"} & used) < 2:
+        notes.append(f"too few images for train and val: both are {first}")
+    lines += [f"# {note}" for note in notes]
+    lines.append(f"val: {quoted('images/' + folder['val'])}")
+    if "test" in used:
+        lines.append(f"test: {quoted('images/test')}")
+    names = [c.name for c in schema.classes]
+    if names and names[0].startswith("n0"):
+        # ultralytics takes such a first name for an ImageNet code and renames all classes.
+        notes.append(f"class {names[0]!r} is called '_{names[0]}' in data.yaml")
+        names[0] = f"_{names[0]}"
+    lines += ["names:" if names else "names: {}"]
+    lines += [f"  {number}: {quoted(name)}" for number, name in enumerate(names)]
+    file.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="\n")
+    return notes
+
+
+def _write_side_file(
+    file: Path, schema: Schema, folders: list[str], written: list[str], keys: pd.Index[str]
+) -> None:
+    renamed = {
+        f"{folder}/{name}": key
+        for folder, name, key in zip(folders, written, keys, strict=True)
+        if name != key
+    }
+    content: dict[str, Any] = {"version": 1, "schema": schema.to_dict(), "keys": renamed}
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def sniff(path: Path) -> bool:
+    """Whether the folder or YAML file names classes to train, or has images/, labels/."""
+    if path.is_dir():
+        return find_yaml(path) is not None or all(
+            (path / name).is_dir() for name in ("images", "labels")
+        )
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return False
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return re.search(r"^names\s*:", text, re.MULTILINE) is not None
+
+
+FORMAT = Format(
+    name="yolo",
+    kinds=("box",),
+    read=read,
+    write=write,
+    sniff=sniff,
+    cannot_carry=(
+        "outlines, tags, attributes, texts, scores, who and when; images not reviewed; "
+        "images are read back as files of the folder"
+    ),
+)
