@@ -1,0 +1,172 @@
+"""Parquet: labels and images with their exact types, the scheme in the files' metadata.
+
+Geometry and attributes are JSON texts, so that DuckDB, Spark and Polars read them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nbannotate.core.dataset import Dataset
+from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.schema import Schema
+from nbannotate.core.tables import KINDS
+from nbannotate.errors import FormatError, SchemaError
+from nbannotate.formats._files import write_atomic
+from nbannotate.formats._tables import collector_off, json_column
+
+LABELS, IMAGES = "labels.parquet", "images.parquet"
+_SCHEMA, _IMAGES = b"nbannotate.schema", b"nbannotate.images"
+_JSON = ("geometry", "attributes")
+
+
+@collector_off()
+def write(dataset: Dataset, path: str | Path) -> WriteReport:
+    """Write Parquet.
+
+    Parameters
+    ----------
+    dataset
+        What to write: all labels and images, the user's own columns too.
+    path
+        A ``.parquet`` file, which holds the labels, and the images in its metadata; or a folder,
+        which gets ``labels.parquet`` and ``images.parquet``.
+    """
+    path = Path(path)
+    scheme = json.dumps(dataset.schema.to_dict()).encode()
+    labels = _table(dataset.labels, path)
+    images = _table(dataset.images, path)
+    if path.suffix.lower() == ".parquet":
+        # Metadata of Parquet is text, so the images' bytes go as base64.
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(
+            sink, images.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
+        ) as stream:
+            stream.write_table(images)
+        packed = base64.b64encode(sink.getvalue().to_pybytes())
+        _dump(labels, {_SCHEMA: scheme, _IMAGES: packed}, path)
+    else:
+        # The labels come last: without them there is no export.
+        _dump(images, {_SCHEMA: scheme}, path / IMAGES)
+        _dump(labels, {_SCHEMA: scheme}, path / LABELS)
+    return WriteReport(path, len(dataset.images), len(dataset.labels))
+
+
+def _table(frame: pd.DataFrame, path: Path) -> pa.Table:
+    plain = frame.assign(
+        **{
+            column: pd.Series(json_column(frame[column], path), frame.index, dtype="string")
+            for column in _JSON
+            if column in frame
+        }
+    )
+    plain.attrs = {}
+    try:
+        return pa.Table.from_pandas(plain)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
+        raise FormatError(
+            path, "", f"{error}; Parquet needs one type in a column: mend or drop it"
+        ) from error
+
+
+def _dump(table: pa.Table, more: dict[bytes, bytes], path: Path) -> None:
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **more})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_atomic(path, sink.getvalue().to_pybytes())
+
+
+@collector_off()
+def read(path: str | Path) -> Dataset:
+    """Read Parquet.
+
+    Parameters
+    ----------
+    path
+        A folder or file that our writer made; or any Parquet file with a column ``image`` and
+        columns of the labels table.
+
+    Raises
+    ------
+    FormatError
+        If the file is no Parquet, or lacks what a labels table needs.
+    """
+    path = Path(path)
+    file = path / LABELS if path.is_dir() else path
+    table = _load(file)
+    metadata = table.schema.metadata or {}
+    images: pd.DataFrame | None = None
+    if path.is_dir() and (path / IMAGES).is_file():
+        images = _frame(_load(path / IMAGES), path / IMAGES)
+    elif _IMAGES in metadata:
+        with pa.ipc.open_stream(base64.b64decode(metadata[_IMAGES])) as stream:
+            images = _frame(stream.read_all(), file)
+    schema = None
+    if _SCHEMA in metadata:
+        try:
+            schema = Schema.from_dict(json.loads(metadata[_SCHEMA]))
+        except (ValueError, TypeError, KeyError, SchemaError) as error:
+            raise FormatError(file, "metadata", f"the scheme is damaged: {error}") from error
+    return Dataset(_frame(table, file), images, schema)
+
+
+def _load(file: Path) -> pa.Table:
+    try:
+        return pq.read_table(file, partitioning=None)
+    except FileNotFoundError as error:
+        raise FormatError(file, "", "there is no such file; check the path") from error
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(file, "", f"is not Parquet: {error}; write it anew") from error
+
+
+def _frame(table: pa.Table, file: Path) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    for column in _JSON:
+        if column in frame:
+            frame[column] = pd.Series(
+                [_parse(value, column, row, file) for row, value in enumerate(frame[column])],
+                index=frame.index,
+                dtype=object,
+            )
+    return frame
+
+
+def _parse(value: Any, column: str, row: int, file: Path) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise FormatError(
+            file, f"row {row}, column {column!r}", f"{value!r} is not JSON ({error}); mend it"
+        ) from error
+
+
+def sniff(path: Path) -> bool:
+    """Whether the folder holds labels.parquet, or the file is Parquet with a column image."""
+    if path.is_dir():
+        return (path / LABELS).is_file()
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            return False
+    try:
+        return "image" in pq.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        return False
+
+
+FORMAT = Format(
+    name="parquet",
+    kinds=KINDS,
+    read=read,
+    write=write,
+    sniff=sniff,
+    cannot_carry="nothing is lost",
+)
