@@ -1,8 +1,8 @@
 """Image classification as folders: one a tag, below train, val and test if there are splits.
 
 ``classes.json`` beside them holds what folder names cannot: the tags' true names and ids, the
-scheme, and the keys of images whose file is called otherwise. Readers of image folders (torchvision,
-Keras, scikit-learn, ultralytics) look at folders only.
+scheme, and the keys of images whose file is called otherwise. Readers of image folders
+(torchvision, Keras, scikit-learn, ultralytics) look at folders only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.registry import Format, WriteReport
@@ -24,6 +25,7 @@ from nbannotate.formats._files import (
     distinct,
     inside,
     new_folder,
+    opened,
     place,
     require_files,
     safe_component,
@@ -94,7 +96,10 @@ def write(
     files = require_files(images, None if root is None else Path(root), path)
     folder_of = _folders(chosen_group, avoid_splits=names is None)
     # Nested keys become flat: scikit-learn and Hugging Face look at one level only.
-    flat = distinct(key.replace("/", "__") for key in safe_paths(images.index))
+    flat = distinct(
+        _with_suffix(key.replace("/", "__"), file)
+        for key, file in zip(safe_paths(images.index), files, strict=True)
+    )
     top = [""] * len(images) if names is None else [f"{name}/" for name in names]
     tag = tags.loc[images.index].tolist()
     written = [f"{a}{folder_of[b]}/{c}" for a, b, c in zip(top, tag, flat, strict=True)]
@@ -127,6 +132,17 @@ def write(
         text = json.dumps(content, ensure_ascii=True, indent=1)
         (out / CLASSES_FILE).write_text(text, encoding="utf-8")
     return WriteReport(path, len(images), len(images), lost)
+
+
+def _with_suffix(name: str, file: str) -> str:
+    """The name with the suffix that loaders know an image by."""
+    if os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122  a Path each is slow
+        return name
+    try:
+        with opened(file) as content, Image.open(content) as image:
+            return f"{name}.{(image.format or 'jpg').lower()}"
+    except OSError as error:
+        raise FormatError(file, "", f"cannot be read as an image ({error}); mend it") from error
 
 
 def _group(schema: Schema, name: str | None, path: Path) -> TagGroup:
