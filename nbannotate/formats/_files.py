@@ -140,16 +140,18 @@ def distinct(names: Iterable[str], *, stems: bool = False) -> list[str]:
     keys = [folded(split(name)[0] if stems else name) for name in given]
     if len(set(keys)) == len(keys):
         return given
-    reserved, taken, result = set(keys), set[str](), []
+    # A name that is unique as given stays, so numbered ones keep clear of all given names.
+    given_keys, taken, result = set(keys), set[str](), list[str]()
     for name, key in zip(given, keys, strict=True):
-        stem, suffix = split(name)
-        number = 1
-        while key in taken:
-            number += 1
-            name = f"{stem}_{number}{suffix}"
-            key = folded(f"{stem}_{number}" if stems else name)
-            if key in reserved:
-                taken.add(key)
+        if key in taken:
+            stem, suffix = split(name)
+            number = 2
+            while True:
+                name = f"{stem}_{number}{suffix}"
+                key = folded(split(name)[0] if stems else name)
+                if key not in taken and key not in given_keys:
+                    break
+                number += 1
         taken.add(key)
         result.append(name)
     return result

@@ -119,6 +119,7 @@ def write(
         content = {
             "version": 1,
             "group": chosen_group.name,
+            "split": names is not None,
             "folders": {
                 folder_of[c.name]: {"name": c.name, "id": c.id} for c in chosen_group.choices
             },
@@ -209,7 +210,7 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     content = _classes_file(path)
     listed = content.get("folders")
     known: dict[str, Any] = listed if isinstance(listed, dict) else {}
-    found = _listing(path, known)
+    found = _listing(path, content.get("split"))
     if not found:
         raise FormatError(path, "", "has no folders with images; it needs one folder a tag")
     schema = _schema(content, known, sorted({tag for _, _, tag in found}), path)
@@ -266,16 +267,16 @@ def _schema(
         raise FormatError(path, CLASSES_FILE, str(error)) from error
 
 
-def _listing(path: Path, known: dict[str, Any]) -> list[tuple[Path, str | None, str]]:
-    """Each image with its split and its tag's folder."""
+def _listing(path: Path, divided: Any) -> list[tuple[Path, str | None, str]]:
+    """Each image with its split and its tag's folder; `divided` None: told by the names."""
     tops = sorted(item for item in path.iterdir() if item.is_dir() and item.name[0] != ".")
-    divided = bool(tops) and all(
-        top.name.lower() in SPLIT_NAMES and top.name not in known for top in tops
-    )
+    if divided is None:
+        divided = all(top.name.lower() in SPLIT_NAMES for top in tops)
     if divided:
         pairs = [
             (SPLIT_NAMES[top.name.lower()], item)
             for top in tops
+            if top.name.lower() in SPLIT_NAMES
             for item in sorted(top.iterdir())
             if item.is_dir() and item.name[0] != "."
         ]
