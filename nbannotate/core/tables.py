@@ -216,7 +216,8 @@ def _dicts(column: pd.Series[Any]) -> pd.Series[Any]:
 def _label_column(frame: pd.DataFrame, schema: Schema) -> pd.Categorical:
     names = [c.name for c in schema.classes]
     names += [c.name for c in schema.tag_choices if c.name not in set(names)]
-    column = frame["label"]
+    # Classes may come as numbers (scikit-learn's digits): their names are texts.
+    column = frame["label"].astype("string")
     classed = frame["kind"].isin(CLASSED_KINDS).to_numpy()
     tags = frame["kind"].eq("tag").to_numpy()
     _raise_first(frame, classed & column.isna().to_numpy(), "has no label; give its class")
