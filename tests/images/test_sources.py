@@ -103,7 +103,7 @@ def test_empty_folder_says_where_it_looked(tmp_path):
 
 def test_path_that_does_not_exist_says_where_it_looked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ImageError, match="no file or folder fotos, looked for at .*/fotos"):
+    with pytest.raises(ImageError, match=r"no file or folder fotos, looked for at .*/fotos"):
         open_source("fotos")
 
 
@@ -118,7 +118,7 @@ def test_pattern_has_keys_from_its_fixed_part(tmp_path, monkeypatch):
 
 
 def test_pattern_without_match_says_so(tmp_path):
-    with pytest.raises(ImageError, match="matches .*Check the pattern"):
+    with pytest.raises(ImageError, match=r"matches .*Check the pattern"):
         open_source(str(tmp_path / "*.jpg"))
 
 
@@ -205,12 +205,12 @@ def test_dataframe_of_a_dataset_keeps_its_keys(tmp_path):
 
 
 def test_dataframe_without_path_column_lists_its_columns():
-    with pytest.raises(ImageError, match="it has n, label. Rename"):
+    with pytest.raises(ImageError, match=r"it has n, label. Rename"):
         open_source(pd.DataFrame({"n": [1], "label": ["x"]}))
 
 
 def test_dataframe_with_missing_path_names_the_row():
-    with pytest.raises(ImageError, match="empty in row 1.*dropna"):
+    with pytest.raises(ImageError, match=r"empty in row 1.*dropna"):
         open_source(pd.DataFrame({"path": ["a.jpg", None]}))
 
 
@@ -283,7 +283,7 @@ def test_remote_errors_name_the_address_and_the_mend(remote):
         open_source(remote + "none")
     with pytest.raises(ImageError, match=r"memory://x/gone.jpg cannot be read.*Check the address"):
         open_source(remote + "x/gone.jpg").load("memory://x/gone.jpg")
-    with pytest.raises(ImageError, match="cannot be read: .*nosuch"):
+    with pytest.raises(ImageError, match=r"cannot be read: .*nosuch"):
         open_source("nosuch://bucket/folder")
 
 
