@@ -274,7 +274,7 @@ class _Numbers:
 
     def __init__(self, specs: Sequence[Mapping[str, Any]]) -> None:
         given = [spec["id"] for spec in specs if spec.get("id") is not None]
-        bad = [value for value in given if isinstance(value, bool) or int(value) != value]
+        bad = [value for value in given if not _is_whole(value)]
         if bad:
             raise SchemaError(f"class id {bad[0]!r} is not a whole number")
         self._next_id = max(map(int, given), default=0) + 1
@@ -297,6 +297,13 @@ class _Numbers:
                     f"class {spec!r}: give a name, or a dict with name, id, color, key, retired"
                 ) from None
         return tuple(built)
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _listed(classes: Iterable[Any] | Mapping[int, str]) -> list[Any]:

@@ -249,7 +249,7 @@ def _cast(frame: pd.DataFrame, dtypes: dict[str, Any]) -> pd.DataFrame:
                 frame[column] = pd.to_numeric(frame[column]).astype("float64")
             else:
                 frame[column] = frame[column].astype(dtype)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             at = _first_bad(frame[column], dtype)
             raise LabelError(
                 f"row {at!r}, column {column!r}: {frame[column].get(at)!r} is not {dtype}; "
@@ -267,7 +267,7 @@ def _first_bad(column: pd.Series[Any], dtype: Any) -> Any:
                 pd.to_numeric(value)
             else:
                 pd.Series([value]).astype(dtype)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return at
     return column.index[0]
 

@@ -58,8 +58,19 @@ def read(
     path = Path(path)
     if not path.exists():
         raise FormatError(path, "", "there is no such file or folder; check the path")
-    if not path.is_dir():
-        return _read_file(path, on_error, images, None)
+    try:
+        return (
+            _read_file(path, on_error, images, None)
+            if path.is_file()
+            else _read_folder(path, on_error, images)
+        )
+    except FormatError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:  # in what our writer put aside
+        raise FormatError(path, "", f"{error}; mend the file") from error
+
+
+def _read_folder(path: Path, on_error: OnError, images: str | Path | None) -> Dataset:
     files = json_files(path)
     if not files:
         raise FormatError(path, "", f"holds no {FILE_NAME}, train.json, val.json or test.json")
@@ -274,7 +285,7 @@ def _boxes(
             elif segment:
                 shapes[row] = ("polygon", flat_to_rings(segment))
                 box = bounds(shapes[row][1]) if box is None else box
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             bad[row] = f"segmentation: {error}"
         if box is None or len(box) != 4:
             given = "is missing" if box is None else f"has {len(box)} numbers"

@@ -34,6 +34,8 @@ from nbannotate.formats._tables import (
 _JSON = ("geometry", "attributes")
 _NUMBERS = [name for name, dtype in LABEL_DTYPES.items() if dtype in ("float64", "Int64")]
 _PREFIX = "image_"
+_CORNERS = ["xmin", "ymin", "xmax", "ymax"]
+_BOX_LIKE = {"xmin", "xmax", "x_min", "x_max", "x1", "x2", "left", "right", "width", "bbox", "box"}
 
 
 @collector_off()
@@ -104,9 +106,10 @@ def _texts(column: pd.Series[Any], escape: bool) -> pa.Array:
 
 @collector_off()
 def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
-    """Read CSV: our own, or any with columns image, label, x, y, width, height.
+    """Read CSV: our own, or any with columns image, label and x, y, width, height.
 
-    All texts stay as they are: ``001`` and ``NA`` are names. Commas, semicolons and tabs separate.
+    Boxes may be given as xmin, ymin, xmax, ymax too. All texts stay as they are: ``001`` and
+    ``NA`` are names. Commas, semicolons and tabs separate.
 
     Parameters
     ----------
@@ -128,6 +131,7 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
         raise FormatError(
             path, "header", f"has no column image; it has {', '.join(table.columns)}. Rename one"
         )
+    table = _with_boxes(table, path)
     if "kind" not in table:
         # A row with a name or a place is a label, one with neither is an image only.
         shaped = table["x"].notna() if "x" in table else pd.Series(False, index=table.index)
@@ -182,6 +186,37 @@ def _load(path: Path) -> pd.DataFrame:
             for name in table.column_names
         }
     )
+
+
+def _with_boxes(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table with x, y, width, height made of xmin, ymin, xmax, ymax where it has those."""
+    if "x" in table:
+        return table
+    if set(_CORNERS) <= set(table.columns):
+        corners = table[_CORNERS].apply(pd.to_numeric, errors="coerce").astype("float64")
+        whole = corners.notna().all(axis=1) | table[_CORNERS].isna().all(axis=1)
+        if not whole.all():
+            row = int(np.flatnonzero(~whole.to_numpy())[0])
+            raise FormatError(
+                path, f"row {row + 1}", "xmin, ymin, xmax, ymax are not all numbers; mend it"
+            )
+        values = [corners["xmin"], corners["ymin"]]
+        values += [corners["xmax"] - corners["xmin"], corners["ymax"] - corners["ymin"]]
+        texts = {
+            name: column.map(repr, na_action="ignore").astype("string")
+            for name, column in zip(BOX, values, strict=True)
+        }
+        return table.drop(columns=_CORNERS).assign(**texts)
+    odd = [name for name in table.columns if name.lower() in _BOX_LIKE]
+    if odd and "kind" not in table:
+        # Without this the rows would pass for tags of whole images.
+        raise FormatError(
+            path,
+            "header",
+            f"has no x, y, width, height but {', '.join(odd)}; convert them to x, y, width, "
+            "height in pixels, or name them xmin, ymin, xmax, ymax",
+        )
+    return table
 
 
 def _check(table: pd.DataFrame, problems: Problems) -> np.ndarray[Any, np.dtype[np.bool_]]:

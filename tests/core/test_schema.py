@@ -45,6 +45,8 @@ def test_a_dict_gives_ids_to_names():
         ({"classes": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "id 1 stands twice"),
         ({"classes": [{"id": 1.5, "name": "a"}]}, "not a whole number"),
         ({"classes": [{"id": True, "name": "a"}]}, "not a whole number"),
+        ({"classes": [{"id": "x", "name": "a"}]}, "not a whole number"),
+        ({"classes": [{"id": float("inf"), "name": "a"}]}, "not a whole number"),
         ({"classes": [{"name": "a", "colour": "red"}]}, "give a name, or a dict"),
         ({"classes": [{"name": "a", "color": "red"}]}, "not like '#E69F00'"),
         ({"classes": [{"name": "a", "key": "ab"}]}, "not one character"),

@@ -80,6 +80,8 @@ def test_a_table_made_again_is_the_same():
         ({"x": ["left"]}, "row .*column 'x': 'left'"),
         ({"score": [1.5]}, r"outside \[0, 1\]"),
         ({"frame": [1.5]}, "column 'frame'"),
+        ({"frame": [np.inf]}, "column 'frame'"),
+        ({"frame": [10**30]}, "column 'frame'"),
         ({"created": ["yesterday-ish"]}, "column 'created'"),
         ({"attributes": ["x"]}, "is not a dict"),
         ({"image": [""]}, "no image key"),

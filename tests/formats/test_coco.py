@@ -287,3 +287,15 @@ def test_category_renamed_elsewhere_wins_over_our_scheme(tmp_path):
     back = coco.read(save(tmp_path / "c.json", content))
 
     assert back.schema.by_id(0).name == "renamed"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("frame", float("inf")), ("frame", 10**30), ("created", "x"), ("score", 2), ("kind", "x")],
+)
+def test_what_another_tool_broke_in_our_own_keys_is_a_format_error(tmp_path, key, value):
+    content = minimal()
+    content["annotations"][0]["nbannotate"] = {"label_id": "i", key: value}
+
+    with pytest.raises(FormatError, match=r"c\.json"):
+        coco.read(save(tmp_path / "c.json", content))

@@ -161,3 +161,21 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
 
     with pytest.raises(FormatError, match="is not Parquet"):
         parquet.read(tmp_path / "t.parquet")
+
+
+def test_corners_are_read_as_boxes(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "image,xmin,ymin,xmax,ymax,label\na.jpg,1,2,4.5,6,cat\nb.jpg,,,,,\n"
+    )
+
+    dataset = registry.read(tmp_path / "t.csv")
+
+    assert dataset.labels[["x", "y", "width", "height"]].to_numpy().tolist() == [[1, 2, 3.5, 4]]
+    assert list(dataset.images.index) == ["a.jpg", "b.jpg"]
+
+
+def test_boxes_in_other_columns_do_not_pass_for_tags(tmp_path):
+    (tmp_path / "t.csv").write_text("image,left,top,right,bottom,label\na.jpg,1,2,4,6,cat\n")
+
+    with pytest.raises(FormatError, match="no x, y, width, height but left, right; convert them"):
+        registry.read(tmp_path / "t.csv")
