@@ -161,8 +161,10 @@ def _places(
         for name in ("train", "val", "test"):
             value = content.get(name) or []
             for item in value if isinstance(value, list) else [value]:
+                if not isinstance(item, str):
+                    raise FormatError(config, name, f"{item!r} is no path; write it as text")
                 # Roboflow's exports lead one folder too high.
-                options = [base / item, root / item, root / str(item).removeprefix("../")]
+                options = [base / item, root / item, root / item.removeprefix("../")]
                 there = next((option for option in options if option.exists()), None)
                 if there is not None:
                     found.append((name, there))

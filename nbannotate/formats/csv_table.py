@@ -20,7 +20,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, IMAGE_DTYPES, KINDS, LABEL_DTYPES, infer_schema
-from nbannotate.errors import FormatError, LabelError, SchemaError
+from nbannotate.errors import FormatError
 from nbannotate.formats._files import write_atomic
 from nbannotate.formats._tables import (
     OnError,
@@ -152,8 +152,10 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     try:
         schema = _schema(path, labels, ids)
         return problems.finish(Dataset(labels, _typed_images(images), schema))
-    except (LabelError, SchemaError) as error:
-        raise FormatError(path, "", str(error)) from error
+    except FormatError:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise FormatError(path, "", f"{error}; mend the file") from error
 
 
 def _load(path: Path) -> pd.DataFrame:
@@ -163,6 +165,10 @@ def _load(path: Path) -> pd.DataFrame:
         start = file.readline().removeprefix(b"\xef\xbb\xbf")
     if not start.strip():
         raise FormatError(path, "header", "is empty; name the columns in the first line")
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(path, "header", f"is not UTF-8 ({error}); save the file so") from error
     separator = max(",;\t", key=lambda mark: start.count(mark.encode()))
     parse = pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True)
     try:
@@ -170,6 +176,9 @@ def _load(path: Path) -> pd.DataFrame:
             names = reader.schema.names
     except pa.ArrowException:
         names = []
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise FormatError(path, "header", f"column {twice[0]!r} stands twice; rename or drop one")
     convert = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()),
         null_values=[""],
@@ -265,6 +274,8 @@ def _typed(labels: pd.DataFrame) -> pd.DataFrame:
     for column in (name for name in _NUMBERS if name in labels):
         whole = LABEL_DTYPES[column] == "Int64"
         labels[column] = pd.to_numeric(labels[column]).astype("Int64" if whole else "float64")
+    if "label" not in labels:
+        labels["label"] = pd.Series(pd.NA, labels.index, dtype="string")
     if "source" not in labels:
         labels["source"] = "import:csv"
     if "label_id" not in labels:
@@ -295,7 +306,7 @@ def _schema(path: Path, labels: pd.DataFrame, ids: pd.Series[Any] | None) -> Sch
     schema = infer_schema(labels)
     if ids is None or ids.isna().all():
         return schema
-    numbers = pd.to_numeric(ids)
+    numbers = pd.to_numeric(ids, errors="coerce")
     known = {
         (bool(tag), str(name)): int(number)
         for tag, name, number in zip(

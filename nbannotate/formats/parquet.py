@@ -18,7 +18,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import KINDS
-from nbannotate.errors import FormatError, SchemaError
+from nbannotate.errors import FormatError
 from nbannotate.formats._files import write_atomic
 from nbannotate.formats._tables import collector_off, json_column
 
@@ -100,6 +100,15 @@ def read(path: str | Path) -> Dataset:
     """
     path = Path(path)
     file = path / LABELS if path.is_dir() else path
+    try:
+        return _dataset(path, file)
+    except FormatError:
+        raise
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise FormatError(file, "", f"does not hold what a labels table needs: {error}") from error
+
+
+def _dataset(path: Path, file: Path) -> Dataset:
     table = _load(file)
     metadata = table.schema.metadata or {}
     images: pd.DataFrame | None = None
@@ -110,10 +119,7 @@ def read(path: str | Path) -> Dataset:
             images = _frame(stream.read_all(), file)
     schema = None
     if _SCHEMA in metadata:
-        try:
-            schema = Schema.from_dict(json.loads(metadata[_SCHEMA]))
-        except (ValueError, TypeError, KeyError, SchemaError) as error:
-            raise FormatError(file, "metadata", f"the scheme is damaged: {error}") from error
+        schema = Schema.from_dict(json.loads(metadata[_SCHEMA]))
     return Dataset(_frame(table, file), images, schema)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -179,3 +180,31 @@ def test_boxes_in_other_columns_do_not_pass_for_tags(tmp_path):
 
     with pytest.raises(FormatError, match="no x, y, width, height but left, right; convert them"):
         registry.read(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"image,image\na,b\n", "column 'image' stands twice"),
+        (b"\xff\xfe\x00image\n", "UTF-8"),
+        (b"", "name the columns"),
+        (b"image,kind\na,box\n", "'label'|has no label|finite"),
+        (b"image,label,image_width\na,c,wide\n", "wide"),
+        (b"image,label,label_id\na,c,1\na,c,1\n", "stands twice"),
+    ],
+)
+def test_damaged_csv_is_a_format_error(tmp_path, content, why):
+    (tmp_path / "t.csv").write_bytes(content)
+
+    with pytest.raises(FormatError, match=why):
+        csv_table.read(tmp_path / "t.csv")
+
+
+def test_damaged_parquet_metadata_is_a_format_error(tmp_path):
+    everything().write(tmp_path / "t.parquet", format="parquet")
+    table = pq.read_table(tmp_path / "t.parquet")
+    damaged = table.schema.metadata | {b"nbannotate.schema": b'["classes"'}
+    pq.write_table(table.replace_schema_metadata(damaged), tmp_path / "t.parquet")
+
+    with pytest.raises(FormatError, match=r"t\.parquet"):
+        parquet.read(tmp_path / "t.parquet")

@@ -321,3 +321,34 @@ def test_roboflow_layout_is_read_as_splits(tmp_path):
         "valid/images/a.jpg": "val",
     }
     assert len(dataset) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("names: [a, a]\ntrain: images/train", "'a' stands twice"),
+        ("names: {a: b}\ntrain: images/train", "number the classes"),
+        ("names: [a]\ntrain: nowhere", "'nowhere' is not there"),
+        ("names: [a]\ntrain: {a: b}", "is no path"),
+        ("train: images/train", "names: is missing"),
+        ("names: [a", "is not YAML"),
+        ("[1]", "no train, val and names"),
+    ],
+)
+def test_bad_yaml_is_named(tmp_path, text, why):
+    foreign(tmp_path, "")
+    (tmp_path / "data.yaml").write_text(text)
+
+    with pytest.raises(FormatError, match=why):
+        yolo.read(tmp_path / "data.yaml")
+
+
+def test_yaml_runs_no_code(tmp_path):
+    foreign(tmp_path, "")
+    (tmp_path / "data.yaml").write_text(
+        f"train: images/train\nnames: !!python/object/apply:os.mkdir ['{tmp_path / 'made'}']"
+    )
+
+    yolo.read(tmp_path)
+
+    assert not (tmp_path / "made").exists()
