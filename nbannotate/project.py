@@ -144,7 +144,7 @@ class Project:
     def images(self) -> pd.DataFrame:
         """All images of the source and the store, those of the source first, a copy."""
         touched = self.store.images
-        keys = pd.Index(self.source.keys, dtype="string", name="image")
+        keys: pd.Index[str] = pd.Index(list(self.source.keys), dtype="string", name="image")
         rest = touched.index.difference(keys, sort=False)
         frame = touched.reindex(keys.append(rest))
         fresh = ~frame.index.isin(touched.index)

@@ -1,0 +1,159 @@
+/**
+ * Messages on their way to the kernel: numbered, kept until acknowledged, sent again when they
+ * may be lost. They are also in sessionStorage, so that a page reload loses none.
+ *
+ * Each page load is a client of its own, with numbers from 1 without gaps; the kernel takes a
+ * client's messages in that order and each once. What a former page of this tab left is sent
+ * under its old client and number.
+ */
+// @ts-check
+
+/** @import {Message, Pending} from "./types.js" */
+
+import { uuid } from "./ids.js";
+
+const FIRST_WAIT = 3000;
+const LONGEST_WAIT = 20000;
+
+/** Clients of this page, so that two widgets of one store do not adopt each other's messages.
+ * @type {Set<string>} */
+const live = /** @type {any} */ (globalThis)[Symbol.for("nbannotate.clients")] ?? new Set();
+/** @type {any} */ (globalThis)[Symbol.for("nbannotate.clients")] = live;
+
+export class Queue {
+  /**
+   * @param {object} options
+   * @param {string} options.storeId
+   * @param {(client: string, messages: {seq: number, message: Message}[], again: boolean) => void}
+   *   options.send
+   * @param {Storage} [options.storage]
+   */
+  constructor({ storeId, send, storage = globalThis.sessionStorage }) {
+    this.client = uuid();
+    live.add(this.client);
+    this.prefix = `nbannotate:${storeId}:`;
+    this.storage = storage;
+    this.sendNow = send;
+    this.seq = 0;
+    this.wait = FIRST_WAIT;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+    /** @type {Pending[]} */
+    this.pending = this.#adopt();
+    if (this.pending.length) {
+      this.#save();
+      this.resend();
+    }
+  }
+
+  /** The messages that the kernel has not acknowledged, in order. */
+  get messages() {
+    return this.pending.map((entry) => entry.message);
+  }
+
+  /** @param {Message} message */
+  add(message) {
+    this.seq += 1;
+    this.pending = [...this.pending, { client: this.client, seq: this.seq, message }];
+    this.#save();
+    this.sendNow(this.client, [{ seq: this.seq, message }], false);
+    this.#schedule();
+  }
+
+  /**
+   * Forget what is on disk.
+   * @param {Record<string, number>} acked last number of each client
+   * @returns {boolean} whether anything was forgotten
+   */
+  acknowledge(acked) {
+    const left = this.pending.filter(({ client, seq }) => seq > (acked[client] ?? 0));
+    if (left.length === this.pending.length) return false;
+    this.pending = left;
+    this.wait = FIRST_WAIT;
+    this.#save();
+    this.#schedule();
+    return true;
+  }
+
+  /** Send everything again; the kernel leaves out what it has had. */
+  resend() {
+    /** @type {Map<string, {seq: number, message: Message}[]>} */
+    const byClient = new Map();
+    for (const { client, seq, message } of this.pending) {
+      const list = byClient.get(client) ?? [];
+      list.push({ seq, message });
+      byClient.set(client, list);
+    }
+    for (const [client, messages] of byClient) this.sendNow(client, messages, true);
+    this.#schedule();
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    live.delete(this.client);
+  }
+
+  #schedule() {
+    clearTimeout(this.timer);
+    if (!this.pending.length) return;
+    this.timer = setTimeout(() => {
+      this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
+      this.resend();
+    }, this.wait);
+  }
+
+  #save() {
+    /** @type {Map<string, Pending[]>} */
+    const byClient = new Map([[this.client, []]]);
+    for (const entry of this.pending) {
+      byClient.set(entry.client, [...(byClient.get(entry.client) ?? []), entry]);
+    }
+    try {
+      for (const key of this.#keys()) {
+        const client = key.slice(this.prefix.length);
+        if (!byClient.has(client) && !live.has(client)) this.storage.removeItem(key);
+      }
+      for (const [client, entries] of byClient) {
+        if (entries.length) this.storage.setItem(this.prefix + client, JSON.stringify(entries));
+        else this.storage.removeItem(this.prefix + client);
+      }
+    } catch (error) {
+      // Storage may be full or forbidden; the messages are still here and on their way.
+      console.warn("nbannotate: unsaved edits are not kept over a page reload", error);
+    }
+  }
+
+  /** @returns {Pending[]} */
+  #adopt() {
+    /** @type {Pending[]} */
+    const found = [];
+    try {
+      for (const key of this.#keys()) {
+        if (live.has(key.slice(this.prefix.length))) continue;
+        /** @type {Pending[]} */
+        const entries = JSON.parse(this.storage.getItem(key) ?? "[]");
+        found.push(...entries.map((entry) => ({ ...entry, message: unmoving(entry.message) })));
+      }
+    } catch (error) {
+      console.warn("nbannotate: unsaved edits of this tab cannot be read", error);
+    }
+    return found;
+  }
+
+  #keys() {
+    return Array.from({ length: this.storage.length }, (_, i) => this.storage.key(i) ?? "").filter(
+      (key) => key.startsWith(this.prefix),
+    );
+  }
+}
+
+/**
+ * The message without what it does to the view, which is another one by now. It keeps its number,
+ * because the kernel takes no message before those of lower numbers.
+ * @param {Message} message
+ * @returns {Message}
+ */
+function unmoving(message) {
+  if (message.op === "edit") return { ...message, goto: undefined };
+  return message.op === "undo" || message.op === "redo" ? message : { op: "none" };
+}

@@ -1,0 +1,160 @@
+/**
+ * One widget's life in the browser: what the kernel says, plus what is on its way there.
+ * Owns the queue; views read `state` and send messages; nobody else talks to the model.
+ */
+// @ts-check
+
+/** @import {Config, Change, Label, Message, Move, Slot, State} from "./types.js" */
+
+import { Clock } from "./clock.js";
+import { Queue } from "./queue.js";
+import { replay } from "./replay.js";
+
+/**
+ * @typedef {object} Model  what we use of a widget's model
+ * @property {(name: string) => any} get
+ * @property {(name: string, callback: () => void) => void} on
+ * @property {(name: string, callback: () => void) => void} off
+ * @property {(content: any) => void} send
+ */
+
+export const SLOTS = 6;
+const TRAITS = [
+  "config",
+  "view",
+  "acked",
+  "resend",
+  ...Array.from({ length: SLOTS }, (_, i) => `slot_${i}`),
+];
+
+export class Session {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.clock = new Clock();
+    /** @type {Set<() => void>} */
+    this.listeners = new Set();
+    /** @type {State | null} */
+    this.shown = null;
+    this.queue = new Queue({
+      storeId: this.config.store_id,
+      send: (client, messages, again) => model.send({ type: "messages", client, messages, again }),
+    });
+    this.scheduled = false;
+    this.resends = model.get("resend");
+    this.onChange = () => {
+      // One update sets several traits; views are told once all of them are in.
+      if (this.scheduled) return;
+      this.scheduled = true;
+      queueMicrotask(() => {
+        this.scheduled = false;
+        this.#settle();
+      });
+    };
+    for (const trait of TRAITS) model.on(`change:${trait}`, this.onChange);
+    this.resend = () => this.queue.resend();
+    globalThis.addEventListener("online", this.resend);
+    this.queue.acknowledge(model.get("acked"));
+  }
+
+  /** @returns {Config} */
+  get config() {
+    return this.model.get("config");
+  }
+
+  /** The state as the user is to see it. */
+  get state() {
+    this.shown ??= replay(this.kernelState, this.queue.messages, this.config);
+    return this.shown;
+  }
+
+  /** @returns {State} */
+  get kernelState() {
+    const slots = Array.from({ length: SLOTS }, (_, i) => this.model.get(`slot_${i}`));
+    return { view: this.model.get("view"), slots: slots.filter((slot) => slot?.image) };
+  }
+
+  /** The stage of the image in view; null while the kernel prepares it. @returns {Slot | null} */
+  get current() {
+    const { view, slots } = this.state;
+    return slots.find((slot) => slot.position === view.position) ?? null;
+  }
+
+  /** @param {Slot} slot @returns {number} the number of the stage's canvas */
+  canvasOf(slot) {
+    for (let i = 0; i < SLOTS; i += 1) {
+      if (this.model.get(`slot_${i}`)?.image === slot.image) return i;
+    }
+    return -1;
+  }
+
+  /** How many messages are on their way. */
+  get unsaved() {
+    return this.queue.pending.length;
+  }
+
+  /** @param {() => void} listener @returns {() => void} what ends it */
+  subscribe(listener) {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /**
+   * One step for undo: changes on the image in view.
+   * @param {Change[]} changes
+   * @param {number} [goto] position to go to with it
+   */
+  edit(changes, goto) {
+    const slot = this.current;
+    if (!slot || this.config.view_only || !changes.length) return;
+    this.#add({
+      op: "edit",
+      changes,
+      image: slot.image,
+      position: slot.position,
+      seconds: this.clock.take(),
+      goto,
+    });
+  }
+
+  /** @param {"undo" | "redo"} op */
+  reverse(op) {
+    if (!this.config.view_only) this.#add({ op });
+  }
+
+  /** @param {Move} message */
+  move(message) {
+    this.#add(message);
+  }
+
+  /** Tell the kernel what is selected, for widgets attached to it. @param {string | null} labelId */
+  select(labelId) {
+    this.model.send({ type: "select", label_id: labelId });
+  }
+
+  close() {
+    for (const trait of TRAITS) this.model.off(`change:${trait}`, this.onChange);
+    globalThis.removeEventListener("online", this.resend);
+    this.queue.close();
+  }
+
+  /** @param {Message} message */
+  #add(message) {
+    this.queue.add(message);
+    this.#tell();
+  }
+
+  #settle() {
+    this.queue.acknowledge(this.model.get("acked"));
+    if (this.model.get("resend") !== this.resends) {
+      this.resends = this.model.get("resend");
+      this.queue.resend();
+    }
+    this.#tell();
+  }
+
+  #tell() {
+    this.shown = null;
+    for (const listener of this.listeners) listener();
+  }
+}

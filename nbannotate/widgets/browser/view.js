@@ -1,0 +1,284 @@
+/**
+ * One view of the widget: builds it, and draws what the desk and the session say. The pictures
+ * are painted by ipycanvas on canvases beside this layer; everything else is drawn here.
+ *
+ * to the kernel:   {type: "messages", client, messages: [{seq, message}], again}   see types.js
+ *                  {type: "select", label_id}, {type: "retry", image}
+ * from the kernel: traits `config`, `view`, `slot_0` …, `acked` ({client: seq} on disk), `resend`
+ */
+// @ts-check
+
+/** @import {Box} from "./types.js" */
+/** @import {Model} from "./session.js" */
+
+import { BottomBar, TopBar } from "./bars.js";
+import { Desk } from "./desk.js";
+import { button, h, put, write } from "./dom.js";
+import { boxOf } from "./geometry.js";
+import { Gestures } from "./gestures.js";
+import { Keys } from "./keys.js";
+import { Overlays } from "./overlays.js";
+import { paintBox, paintCrosshair, paintPoints, paintShapes, paintSize, Sheet } from "./paint.js";
+import { Palette } from "./palette.js";
+import { Session } from "./session.js";
+import { Stages } from "./stage.js";
+
+/** Under this width in CSS pixels the palette folds under the picture. */
+const NARROW = 640;
+
+class View {
+  /** @param {Session} session @param {HTMLElement} host */
+  constructor(session, host) {
+    this.session = session;
+    this.abort = new AbortController();
+    const signal = this.abort.signal;
+    this.desk = new Desk(session);
+    this.shapes = new Sheet("nba-shapes");
+    this.live = new Sheet("nba-live");
+    this.card = h("div", { class: "nba-card", role: "alert" });
+    this.loading = h("div", { class: "nba-loading", text: "Loading…" });
+    this.toast = h("div", { class: "nba-toast" });
+    this.spoken = h("div", { class: "nba-spoken", "aria-live": "polite" });
+    this.overlays = new Overlays(this.desk, () => this.stage.focus({ preventScroll: true }));
+    this.stage = h("div", {
+      class: "nba-stage", tabindex: "0", role: "application", "aria-label": "Picture to label",
+    }, [this.shapes.canvas, this.live.canvas, this.loading, this.card, this.toast]);
+    this.top = new TopBar(this.desk, this.overlays);
+    this.bottom = new BottomBar(this.desk);
+    this.palette = new Palette(this.desk);
+    this.main = h("div", { class: "nba-main" }, [this.stage, this.palette.element]);
+    this.layer = h("div", { class: "nba-layer" }, [
+      this.top.element, this.main, this.bottom.element, this.overlays.element, this.spoken,
+    ]);
+    host.append(this.layer);
+    this.stages = new Stages(this.layer, session);
+    this.gestures = new Gestures(this.stage, this.desk, () => this.paintLive(), signal);
+    this.keys = new Keys(this.layer, this.desk, this.gestures, this.overlays, signal);
+    this.image = "";
+    this.frame = 0;
+    this.noticed = session.state.view.notice?.number ?? 0;
+    this.asked = session.state.view.select;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.toastTimer = undefined;
+
+    this.desk.subscribe(() => this.draw());
+    this.unsubscribe = session.subscribe(() => this.draw());
+    this.layer.addEventListener("pointermove", () => session.clock.tick(), { signal });
+    this.observer = new ResizeObserver(() => this.measure());
+    this.observer.observe(host);
+    this.ratio = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    this.ratio.addEventListener("change", () => this.measure(), { signal });
+    this.guard(signal);
+    this.measure();
+  }
+
+  /**
+   * Keep the notebook's shortcuts off everything of ours that takes the focus, attached widgets
+   * included. The mark works only on the focused element itself, hence `focusin`.
+   * @param {AbortSignal} signal
+   */
+  guard(signal) {
+    const mark = (/** @type {FocusEvent} */ event) => {
+      if (event.target instanceof Element) {
+        event.target.setAttribute("data-lm-suppress-shortcuts", "true");
+      }
+    };
+    this.layer.addEventListener("focusin", mark, { signal });
+    // The root is there only once the notebook has put this view into it.
+    requestAnimationFrame(() => {
+      const root = this.layer.closest(".nba-annotator");
+      if (root instanceof HTMLElement) root.addEventListener("focusin", mark, { signal });
+    });
+  }
+
+  measure() {
+    const width = this.layer.clientWidth;
+    if (!width) return;
+    this.layer.classList.toggle("nba-narrow", width < NARROW);
+    const { height, shapes } = this.session.config;
+    const room = Math.max(240, Math.round(globalThis.innerHeight * 0.68));
+    const stageWidth = this.stage.clientWidth;
+    const wanted = height ?? Math.min(room, Math.max(240, Math.round(stageWidth * (shapes ? 0.66 : 0.6))));
+    this.main.style.setProperty("--nba-stage-height", `${wanted}px`);
+    this.desk.resize({ width: this.stage.clientWidth, height: this.stage.clientHeight });
+    this.draw();
+  }
+
+  /** Everything, as the state says. */
+  draw() {
+    const { desk, session } = this;
+    const slot = desk.slot;
+    const image = slot ? `${slot.image}\n${slot.width}` : "";
+    if (image !== this.image) {
+      this.image = image;
+      this.gestures.cancel();
+      if (desk.selected && !desk.selection) desk.select(null);
+      desk.fitted = true;
+      if (slot?.width && desk.size.width) {
+        desk.fit(); // which draws
+        return;
+      }
+    }
+    const asked = session.state.view.select;
+    if (asked !== this.asked) {
+      this.asked = asked;
+      if (asked) desk.select(asked);
+    }
+    const seen = this.place();
+    const waiting = !seen && !slot?.error && session.state.view.total > 0;
+    this.loading.hidden = !waiting;
+    if (waiting) this.look();
+    this.drawCard();
+    this.shapes.resize(desk.size.width, desk.size.height);
+    this.live.resize(desk.size.width, desk.size.height);
+    const held = desk.dragged?.label_id ?? desk.selected;
+    const shapes = seen ? desk.visibleShapes.filter((shape) => shape.label_id !== held) : [];
+    paintShapes(this.shapes, shapes, desk.viewport, desk.classes);
+    this.paintLive();
+    this.top.update();
+    this.bottom.update();
+    this.palette.update();
+    this.speak();
+  }
+
+  /** Put the canvases where they belong. @returns {boolean} whether the picture is to be seen */
+  place() {
+    const root = this.layer.closest(".nba-root");
+    if (!root) return false;
+    const at = this.stage.getBoundingClientRect();
+    const from = root.getBoundingClientRect();
+    const origin = { x: at.left - from.left, y: at.top - from.top };
+    return this.stages.show(this.desk.slot, this.desk.viewport, origin);
+  }
+
+  /** Look again at the next frame whether the kernel's painting has arrived. */
+  look() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      const slot = this.desk.slot;
+      if (slot && this.stages.isPainted(slot)) this.draw();
+      else if (!this.loading.hidden && this.layer.isConnected) this.look();
+    });
+  }
+
+  /** What is in the hand: at once, because it is what the eye follows. */
+  paintLive() {
+    const { desk, gestures, live } = this;
+    const context = live.clear();
+    const slot = desk.slot;
+    if (!slot || slot.error) return;
+    const viewport = desk.viewport;
+    const shape = desk.dragged ?? desk.selection;
+    const peeking = desk.hidden || desk.peeking;
+    if (desk.hovered && desk.hovered !== shape?.label_id && !peeking) {
+      const hovered = desk.shapes.find((label) => label.label_id === desk.hovered);
+      const color = desk.classOf(hovered?.class_id ?? null)?.color ?? "#ffffff";
+      if (hovered) paintBox(context, boxOf(hovered), viewport, { color, wide: true });
+    }
+    if (shape && !peeking) {
+      const color = desk.classOf(shape.class_id)?.color ?? "#ffffff";
+      paintBox(context, boxOf(shape), viewport, { color, handles: desk.canDraw, wide: true });
+      if (desk.dragged) paintSize(context, boxOf(shape), viewport, live);
+    }
+    if (gestures.draft) {
+      paintBox(context, gestures.draft, viewport, { color: desk.color });
+      paintSize(context, gestures.draft, viewport, live);
+    }
+    paintPoints(context, gestures.points, viewport, desk.color);
+    const drawing = gestures.toolFor() === "box" || gestures.toolFor() === "extreme";
+    if (gestures.pointer && drawing && !gestures.spaceHeld) {
+      paintCrosshair(context, gestures.pointer, live, desk.color);
+    }
+  }
+
+  drawCard() {
+    const { session } = this;
+    const { view } = session.state;
+    const slot = this.desk.slot;
+    const empty = view.total === 0;
+    const text = empty ? "No image fits the filter." : (slot?.error ?? null);
+    this.card.hidden = text === null;
+    const key = `${slot?.image}\n${text}`;
+    if (text === null || this.card.dataset.key === key) return;
+    this.card.dataset.key = key;
+    const retry = button({
+      text: "Try again", label: "Read the image again",
+      press: () => slot && session.model.send({ type: "retry", image: slot.image }),
+    });
+    const all = button({
+      text: "Show all", label: "Show all images",
+      press: () => session.move({
+        op: "filter", filter: { status: "all", class_id: null, text: "" },
+      }),
+    });
+    this.card.replaceChildren(
+      h("strong", { text: empty ? "Nothing to show" : "This image cannot be shown" }),
+      h("p", { text }),
+      empty ? all : retry,
+    );
+  }
+
+  speak() {
+    const { notice } = this.session.state.view;
+    if (notice && notice.number !== this.noticed) {
+      this.noticed = notice.number;
+      this.desk.said = "";
+      this.showToast(notice.text, true);
+      write(this.spoken, notice.text);
+      return;
+    }
+    const said = this.desk.said;
+    if (!said) return;
+    this.desk.said = "";
+    write(this.spoken, said);
+    this.showToast(said, false);
+  }
+
+  /** @param {string} text @param {boolean} error */
+  showToast(text, error) {
+    write(this.toast, text);
+    put(this.toast, "data-level", error ? "error" : "info");
+    this.toast.classList.add("nba-on");
+    clearTimeout(this.toastTimer);
+    this.toastTimer = setTimeout(() => this.toast.classList.remove("nba-on"), error ? 12_000 : 1800);
+  }
+
+  close() {
+    this.abort.abort();
+    this.observer.disconnect();
+    this.unsubscribe();
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.toastTimer);
+  }
+}
+
+/** One session a model, however many views show it. @type {WeakMap<Model, Session>} */
+const sessions = new WeakMap();
+
+export default {
+  /** @param {{model: Model}} context */
+  initialize({ model }) {
+    const session = new Session(model);
+    sessions.set(model, session);
+    return () => session.close();
+  },
+  /** @param {{model: Model, el: HTMLElement}} context */
+  render({ model, el }) {
+    const session = sessions.get(model) ?? new Session(model);
+    sessions.set(model, session);
+    try {
+      const view = new View(session, el);
+      return () => view.close();
+    } catch (error) {
+      // An error here would leave an empty cell; say what is wrong instead.
+      const text = error instanceof Error ? error.message : String(error);
+      el.append(h("div", { class: "nba-failed", role: "alert" }, [
+        h("strong", { text: "nbannotate could not show this widget" }),
+        h("p", { text }),
+        h("p", { text: "Run nbannotate.check() in a cell: it says what is missing and how to mend it." }),
+      ]));
+      throw error;
+    }
+  },
+};
