@@ -8,7 +8,7 @@
 /** @import {Viewport} from "./geometry.js" */
 /** @import {Session} from "./session.js" */
 
-import { boxOf, fit, moved, zoomAt } from "./geometry.js";
+import { boxOf, fit, moved, tooSmall, zoomAt } from "./geometry.js";
 import { uuid } from "./ids.js";
 import { dashOf } from "./paint.js";
 
@@ -47,6 +47,16 @@ export class Desk {
     this.classes = new Map(
       this.ordered.map((item, place) => [item.id, { item, dash: dashOf(place) }]),
     );
+  }
+
+  /** Go on with what a former desk of this view had in hand. @param {Desk} former */
+  resume(former) {
+    if (this.classes.has(former.classId ?? -1)) this.classId = former.classId;
+    this.tool = former.tool;
+    this.viewport = former.viewport;
+    this.fitted = former.fitted;
+    this.selected = former.selected;
+    this.changed();
   }
 
   /** @param {() => void} listener */
@@ -139,7 +149,7 @@ export class Desk {
       return false;
     }
     const smallest = this.session.config.smallest_side;
-    if (box.width < smallest || box.height < smallest) {
+    if (tooSmall(box, smallest)) {
       this.say(`Too small: a side under ${smallest} px of the image is not kept`);
       return false;
     }

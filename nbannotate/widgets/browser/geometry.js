@@ -80,6 +80,15 @@ export function boxBetween(a, b, picture) {
 }
 
 /**
+ * Whether a box is a slip of the hand.
+ * @param {{width: number, height: number}} box
+ * @param {number} smallest side that is kept, in image pixels
+ */
+export function tooSmall(box, smallest) {
+  return box.width < smallest || box.height < smallest;
+}
+
+/**
  * The box moved, and held within the picture without changing its size.
  * @param {Box} box
  * @param {number} dx

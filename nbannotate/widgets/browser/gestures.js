@@ -17,6 +17,7 @@ import {
   resized,
   shapeAt,
   toImage,
+  tooSmall,
 } from "./geometry.js";
 
 /** Travel in CSS pixels up to which a press is a click. */
@@ -244,7 +245,7 @@ export class Gestures {
       if (!changed) return;
       const box = boxOf(changed);
       const smallest = desk.session.config.smallest_side;
-      if (box.width < smallest || box.height < smallest) {
+      if (tooSmall(box, smallest)) {
         desk.say(`Not changed: a side under ${smallest} px of the image is not kept`);
       } else {
         desk.update(shape, box);

@@ -1,0 +1,77 @@
+/** A widget's model without a kernel, and around its view a page like a notebook's. */
+
+class FakeModel {
+  constructor(traits) {
+    this.traits = traits;
+    this.sent = [];
+    this.listeners = new Map();
+  }
+
+  get(name) {
+    return this.traits[name] ?? (name.startsWith("slot_") ? {} : undefined);
+  }
+
+  on(event, callback) {
+    this.listeners.set(event, [...(this.listeners.get(event) ?? []), callback]);
+  }
+
+  off(event, callback) {
+    const left = (this.listeners.get(event) ?? []).filter((other) => other !== callback);
+    this.listeners.set(event, left);
+  }
+
+  send(content) {
+    // What a comm would carry: JSON.
+    this.sent.push(JSON.parse(JSON.stringify(content)));
+  }
+
+  /** What a kernel would say. */
+  set(changes) {
+    Object.assign(this.traits, changes);
+    for (const name of Object.keys(changes)) {
+      for (const callback of this.listeners.get(`change:${name}`) ?? []) callback();
+    }
+  }
+}
+
+/** Paint a slot as the kernel does: the picture, and under it a row in the colour of its number. */
+function paint(canvas, slot) {
+  const [width, height] = slot.shown;
+  canvas.width = width;
+  canvas.height = height + 1;
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#808080";
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = `#${slot.paint.toString(16).padStart(6, "0")}`;
+  context.fillRect(0, height, width, 1);
+}
+
+async function mount(traits) {
+  const style = document.createElement("link");
+  style.rel = "stylesheet";
+  style.href = "/browser/style.css";
+  const styled = new Promise((resolve) => style.addEventListener("load", resolve));
+  document.head.append(style);
+  await styled;
+  const cell = document.createElement("div");
+  cell.className = "jp-Cell";
+  cell.innerHTML = '<div class="nba-annotator"><div class="nba-root"><div></div></div></div>';
+  const host = cell.querySelector(".nba-root > div");
+  for (const [name, slot] of Object.entries(traits)) {
+    if (!name.startsWith("slot_")) continue;
+    const canvas = document.createElement("canvas");
+    canvas.className = `nba-slot nba-${name.replace("_", "-")}`;
+    if (slot.image) paint(canvas, slot);
+    host.before(canvas);
+  }
+  document.body.append(cell);
+  const { default: widget } = await import("/browser/view.js");
+  const model = new FakeModel(traits);
+  const end = widget.initialize({ model });
+  const close = widget.render({ model, el: host });
+  globalThis.fake = { model, cell, close, end, paint };
+  await new Promise(requestAnimationFrame);
+}
+
+globalThis.mount = mount;
+globalThis.FakeModel = FakeModel;
