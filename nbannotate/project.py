@@ -21,6 +21,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Edit, Row, inverted
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
+from nbannotate.core.walk import Keep
 from nbannotate.errors import ImageError, NbannotateError
 from nbannotate.images import ImageSource, size
 from nbannotate.store import Store
@@ -254,6 +255,32 @@ class Project:
         """Call `callback` with each `Event` once it is committed; returns what ends that."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
+
+    def keeps(
+        self, status: str = "all", *, class_id: int | None = None, text: str = ""
+    ) -> Keep | None:
+        """What tells whether an image fits all conditions now; None where all images do.
+
+        Parameters
+        ----------
+        status
+            A status, ``unsure`` or ``all``.
+        class_id
+            A class or tag of which the image bears a label; None for any.
+        text
+            A part of its key, whatever the case.
+        """
+        tests: list[Keep] = []
+        if status == "unsure":
+            tests.append(self.store.unsure_images().__contains__)
+        elif status != "all":
+            tests.append(lambda image: self.status(image) == status)
+        if class_id is not None:
+            tests.append(self.store.images_with(class_id).__contains__)
+        if text:
+            part = text.casefold()
+            tests.append(lambda image: part in image.casefold())
+        return (lambda image: all(test(image) for test in tests)) if tests else None
 
     def arranged(self, order: Order) -> Sequence[str]:
         """The image keys in the order asked for.

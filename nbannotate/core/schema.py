@@ -169,6 +169,10 @@ class Schema:
                 f"the scheme has no {role} {name!r}; it has {listed or 'none'}"
             ) from None
 
+    def named(self, name: str) -> LabelClass:
+        """The class of that name, else the tag; `SchemaError` if there is neither."""
+        return self.find(name, "box" if ("class", name) in self._by_name else "tag")
+
     def by_id(self, class_id: int) -> LabelClass:
         """The class or tag of that id; `SchemaError` if there is none."""
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pandas as pd
 
 from nbannotate.core import registry
@@ -28,3 +31,13 @@ def formats() -> pd.DataFrame:
         ],
         columns=["format", "kinds", "reads", "writes", "cannot_carry"],
     )
+
+
+class _Formats(ModuleType):
+    """The package itself, which answers to ``nbannotate.formats()`` as well: both bear one name."""
+
+    def __call__(self) -> pd.DataFrame:
+        return formats()
+
+
+sys.modules[__name__].__class__ = _Formats

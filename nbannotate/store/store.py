@@ -237,6 +237,11 @@ class Store:
         query = sa.select(tables.labels.c.image).where(tables.labels.c.class_id == class_id)
         return {row["image"] for row in self._rows(query.distinct())}
 
+    def unsure_images(self) -> set[str]:
+        """The images that someone is unsure of."""
+        query = sa.select(tables.images.c.image).where(tables.images.c.unsure)
+        return {row["image"] for row in self._rows(query)}
+
     def counts(self) -> dict[int, int]:
         """How many labels each class has."""
         column = tables.labels.c.class_id

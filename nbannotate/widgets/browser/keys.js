@@ -92,6 +92,7 @@ export class Keys {
       previous: () => desk.step(-1),
       next_todo: () => desk.session.move({ op: "todo" }),
       done: () => desk.mark("done"),
+      skip: () => desk.mark("skipped"),
       box: () => desk.setTool("box"),
       extreme: () => desk.setTool("extreme"),
       select: () => desk.setTool("select"),
@@ -174,7 +175,7 @@ export class Keys {
       event.preventDefault();
       const used = this.gestures.spaceUsed;
       this.gestures.spaceHeld = false;
-      if (!used) this.desk.mark("skipped");
+      if (!used) this.map.get("Space")?.();
     }
   }
 

@@ -95,7 +95,7 @@ class Fields {
   /** @param {Desk} desk */
   constructor(desk) {
     this.desk = desk;
-    this.attributes = desk.session.config.schema.attributes;
+    this.attributes = desk.session.config.schema.attributes.filter((a) => !a.attached);
     /** @type {Map<string, (value: any) => void>} */
     this.setters = new Map();
     this.place = h("p", { class: "nba-shape-place" });

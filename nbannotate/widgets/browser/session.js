@@ -18,7 +18,8 @@ import { replay } from "./replay.js";
  * @property {(content: any) => void} send
  */
 
-export const SLOTS = 6;
+/** Most stages that a ring can have; `nbannotate/widgets/layer.py` has the same number. */
+export const SLOTS = 12;
 const TRAITS = [
   "config",
   "view",

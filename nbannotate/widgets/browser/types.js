@@ -12,7 +12,7 @@
  * @property {number} id
  * @property {string} name
  * @property {string} color
- * @property {string | null} hotkey  what picks it, as printed: "1", "⇧2", "c"
+ * @property {string | null} hotkey  what picks it, as `keyOf` in keys.js writes it: "1", "c"
  * @property {boolean} retired
  *
  * @typedef {{name: string, choices: LabelClass[], multiple: boolean}} TagGroup
@@ -27,6 +27,7 @@
  * @property {any} default
  * @property {string | null} hotkey
  * @property {boolean} required
+ * @property {boolean} [attached]  whether a widget of the user's own is its field
  *
  * @typedef {object} Label  one label, as the store has it
  * @property {string} label_id
@@ -103,7 +104,7 @@
  *
  * @typedef {{op: "undo"} | {op: "redo"}} Reverse
  * @typedef {{op: "goto", position: number} | {op: "todo"} | {op: "filter", filter: Filter}
- *   | {op: "find", text: string} | {op: "none"}} Move
+ *   | {op: "none"}} Move
  * @typedef {Edit | Reverse | Move} Message
  * @typedef {{client: string, seq: number, message: Message}} Pending
  *

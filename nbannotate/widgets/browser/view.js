@@ -245,6 +245,7 @@ class View {
   }
 
   close() {
+    this.layer.remove();
     this.abort.abort();
     this.observer.disconnect();
     this.unsubscribe();
@@ -268,8 +269,21 @@ export default {
     const session = sessions.get(model) ?? new Session(model);
     sessions.set(model, session);
     try {
-      const view = new View(session, el);
-      return () => view.close();
+      let view = new View(session, el);
+      let config = session.config;
+      const unsubscribe = session.subscribe(() => {
+        if (session.config === config) return;
+        // Another scheme or other keys: bars, palette and keys are built from them.
+        config = session.config;
+        const desk = view.desk;
+        view.close();
+        view = new View(session, el);
+        view.desk.resume(desk);
+      });
+      return () => {
+        unsubscribe();
+        view.close();
+      };
     } catch (error) {
       // An error here would leave an empty cell; say what is wrong instead.
       const text = error instanceof Error ? error.message : String(error);

@@ -1,0 +1,84 @@
+"""Takes each message of the browser once, in the order of its numbers, and says which it has.
+
+The other end is ``browser/queue.js``, which keeps a message until it is acknowledged here and
+sends it again until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nbannotate.errors import StoreError
+from nbannotate.widgets.messages import Batch, Message, Numbered, parse
+
+_CLIENTS_KEPT = 32
+
+Stamp = tuple[str, int]
+"""Client and number of a message."""
+
+
+class Inbox:
+    """The kernel's end of the queue.
+
+    Parameters
+    ----------
+    acknowledged
+        Number of a client's last message that is on disk; 0 for none.
+    take
+        Does what a message asks for. A `StoreError` leaves the message with the browser, which
+        sends it again; any other error is the message's own, and it is not sent again.
+    report
+        Told of an error and the message that it came from.
+    """
+
+    def __init__(
+        self,
+        acknowledged: Callable[[str], int],
+        take: Callable[[Message, Stamp], object],
+        report: Callable[[Exception, Any], object],
+    ) -> None:
+        self._acknowledged = acknowledged
+        self._take = take
+        self._report = report
+        self._last: dict[str, int] = {}
+        self.resend = 0
+        """Goes up when the browser is to send everything again."""
+        self.trouble: str | None = None
+        """Why the store takes no edits now; None if it does."""
+
+    @property
+    def acked(self) -> Mapping[str, int]:
+        """Number of the last message of each client that needs no sending again."""
+        return dict(self._last)
+
+    def receive(self, batch: Batch) -> None:
+        """Take those of the messages that have not been taken."""
+        client = batch.client
+        last = self._last.pop(client, None)
+        self._last[client] = self._acknowledged(client) if last is None else last
+        while len(self._last) > _CLIENTS_KEPT:
+            del self._last[next(iter(self._last))]
+        for item in batch.messages:
+            if item.seq <= self._last[client]:
+                continue
+            if not batch.is_all and item.seq != self._last[client] + 1:
+                self.resend += 1  # one before it was lost
+                return
+            if not self._taken(client, item):
+                return
+
+    def _taken(self, client: str, item: Numbered) -> bool:
+        try:
+            self._take(parse(item.content), (client, item.seq))
+        except StoreError as error:
+            if self.trouble is None:
+                self._report(error, item.content)
+            self.trouble = str(error)
+            return False
+        except Exception as error:  # whatever it is, the messages after it must go on
+            self._report(error, item.content)
+        else:
+            self.trouble = None
+        self._last[client] = item.seq
+        return True

@@ -1,0 +1,49 @@
+"""The gesture layer's kernel side: its traits, and its messages handed on as they come.
+
+What the traits hold and what the messages say is in `nbannotate.widgets.messages` and, for the
+browser's side, in ``browser/types.js``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+import traitlets
+
+from nbannotate.widgets import bundle
+
+SLOTS = 12
+"""Most stages that a ring can have; ``browser/session.js`` has the same number."""
+
+
+def _slots() -> type[traitlets.HasTraits]:
+    # One trait a stage: a change to one image's labels does not send those of the others.
+    traits = {f"slot_{number}": traitlets.Dict().tag(sync=True) for number in range(SLOTS)}
+    return type("_Slots", (traitlets.HasTraits,), traits)
+
+
+class Layer(anywidget.AnyWidget, _slots()):  # type: ignore[misc]
+    """Everything that moves: shapes, handles, palette, keys; lies over the painted picture.
+
+    Parameters
+    ----------
+    receive
+        Called with each message of the browser.
+    """
+
+    _esm = bundle.script()
+    _css = bundle.style()
+    config = traitlets.Dict().tag(sync=True)
+    view = traitlets.Dict().tag(sync=True)
+    acked = traitlets.Dict().tag(sync=True)
+    resend = traitlets.Int().tag(sync=True)
+
+    def __init__(self, receive: Callable[[Any], object], **traits: Any) -> None:
+        super().__init__(**traits)
+        self.on_msg(lambda _widget, content, _buffers: receive(content))
+
+    def set_slot(self, number: int, slot: dict[str, Any]) -> None:
+        """Say what a stage shows; ``{}`` for nothing."""
+        setattr(self, f"slot_{number}", slot)

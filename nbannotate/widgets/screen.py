@@ -1,0 +1,187 @@
+"""What the browser shows: the gesture layer over a ring of stages, told what is so and painted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import ipywidgets
+
+from nbannotate.core.walk import Walk
+from nbannotate.errors import ImageError
+from nbannotate.images import Pictures
+from nbannotate.project import Project
+from nbannotate.widgets import messages
+from nbannotate.widgets.layer import SLOTS, Layer
+from nbannotate.widgets.stage import Ring, Stage
+
+_RENDERED_AHEAD = 3  # times the images that the ring has ahead
+
+
+class Screen:
+    """The widgets of an annotator, and what they are told.
+
+    Parameters
+    ----------
+    project
+        The labels. Its lock is held while anything is told or painted.
+    walk
+        The images in their order, and which is shown.
+    ahead
+        How many of the next images are painted before they are shown.
+    receive
+        Called with each message of the browser.
+    report
+        Called with an error of the background, and what it was about.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        walk: Walk,
+        *,
+        ahead: int,
+        receive: Callable[[Any], object],
+        report: Callable[[Exception, Any], object],
+    ) -> None:
+        self.walk = walk
+        self.pictures = Pictures(project.source)
+        self.layer = Layer(receive)
+        self._project = project
+        self._report = report
+        self._ahead = min(max(ahead, 0), SLOTS - 2)
+        self._ring = Ring(self._ahead + 2)
+        self._slots: dict[int, dict[str, Any]] = {}
+        self._painter = ThreadPoolExecutor(1, thread_name_prefix="nbannotate-painter")
+        canvases = [stage.canvas for stage in self._ring.stages]
+        self.root = ipywidgets.GridBox([*canvases, self.layer])
+        self.root.add_class("nba-root")
+
+    def show(self, view: Mapping[str, Any], touched: Iterable[str] = (), **traits: object) -> None:
+        """Tell the browser which images it has, and what is on them.
+
+        Parameters
+        ----------
+        view
+            What ``View`` in ``browser/types.js`` asks for beyond position and total.
+        touched
+            Images whose labels or status are others than when they were last told.
+        **traits
+            Other traits of the layer, told in the same message.
+        """
+        with self._project.lock:
+            places = self.walk.around(self._ahead)
+            images = [self.walk.shown[place] for place in places]
+            stages = self._ring.want(images)
+            self.pictures.want(self._coming(images))
+            if stages and stages[0].picture is None and self.pictures.ready(images[0]):
+                self._paint(stages[0])
+            self._load(stages, set(touched))
+            with self.layer.hold_sync():
+                for name, value in traits.items():
+                    setattr(self.layer, name, value)
+                for stage in self._ring.stages:
+                    self._tell(stage)
+                self.layer.view = {
+                    **view,
+                    "position": self.walk.position,
+                    "total": len(self.walk),
+                }
+            if any(stage.picture is None and stage.error is None for stage in stages):
+                self._painter.submit(self._paint_missing, images)
+
+    def retry(self, image: str) -> None:
+        """Read an image again that could not be shown."""
+        with self._project.lock:
+            stage = self._ring.stage_of(image)
+            if stage is not None and stage.error is not None:
+                stage.assign(image)
+                self._paint(stage, retry=True)
+                self._tell(stage)
+
+    def close(self) -> None:
+        """End the threads and the widgets."""
+        self._painter.shutdown(wait=False, cancel_futures=True)
+        self.pictures.close()
+        self._ring.close()
+        self.layer.close()
+        self.root.close()
+
+    def _coming(self, images: list[str]) -> list[str]:
+        """The images of the ring, and those that it will want next."""
+        last = self.walk.position + self._ahead
+        return [*images, *self.walk.shown[last + 1 : last + 1 + _RENDERED_AHEAD * self._ahead]]
+
+    def _load(self, stages: list[Stage], touched: set[str]) -> None:
+        """Read the labels of the images that are new in the ring or have changed."""
+        store = self._project.store
+        wanted = [
+            stage.image
+            for stage in stages
+            if stage.image is not None
+            and (stage.image in touched or self._slot(stage).get("image") != stage.image)
+        ]
+        labels, rows = store.labels_of(wanted), store.images_of(wanted)
+        for stage in stages:
+            if stage.image in labels:
+                row = rows.get(stage.image, {})
+                self._slots[stage.number] = {
+                    "image": stage.image,
+                    "status": row.get("status", "todo"),
+                    "note": row.get("note"),
+                    "unsure": bool(row.get("unsure", False)),
+                    "labels": [messages.label(label) for label in labels[stage.image]],
+                }
+
+    def _slot(self, stage: Stage) -> dict[str, Any]:
+        return self._slots.get(stage.number, {})
+
+    def _tell(self, stage: Stage) -> None:
+        """Set the stage's trait."""
+        place = None if stage.image is None else self.walk.place(stage.image)
+        if stage.image is None or place is None:
+            self._slots.pop(stage.number, None)
+            self.layer.set_slot(stage.number, {})
+            return
+        picture = stage.picture
+        width, height = (picture.width, picture.height) if picture else (0, 0)
+        self.layer.set_slot(
+            stage.number,
+            {
+                **self._slot(stage),
+                "position": place,
+                "width": width,
+                "height": height,
+                "shown": list(stage.shown),
+                "paint": stage.paint_number,
+                "error": stage.error,
+            },
+        )
+
+    def _paint(self, stage: Stage, *, retry: bool = False) -> None:
+        assert stage.image is not None
+        try:
+            picture = self.pictures.get(stage.image, retry=retry)
+        except ImageError as error:
+            stage.fail(str(error))
+            return
+        self._project.note_size(stage.image, picture.width, picture.height)
+        stage.paint(picture)
+
+    def _paint_missing(self, images: list[str]) -> None:
+        """Paint, in the background, what the ring lacks; ends when the ring wants others."""
+        try:
+            for image in images:
+                if self._ring.stage_of(image) is None:
+                    return
+                with suppress(ImageError):  # told below, from what `pictures` keeps of it
+                    self.pictures.get(image)  # waits here, not with the lock held
+                with self._project.lock:
+                    stage = self._ring.stage_of(image)
+                    if stage is not None and stage.picture is None and stage.error is None:
+                        self._paint(stage)
+                        self._tell(stage)
+        except Exception as error:
+            self._report(error, images)

@@ -1,0 +1,147 @@
+"""Stages: ipycanvases with one picture each, in a ring, so that the next image is there already."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+
+import ipywidgets
+from ipycanvas import Canvas, hold_canvas
+
+from nbannotate.images import Picture
+
+_NUMBERS = itertools.count(1)
+_PAINTING = threading.Lock()
+_LARGEST_NUMBER = 0xFFFFFF
+
+
+class Stage:
+    """One canvas and the picture on it.
+
+    Parameters
+    ----------
+    number
+        Its place in the ring, from 0; the browser finds its canvas by it.
+
+    Notes
+    -----
+    An ipycanvas does not tell when it has been painted, so each painting leaves its number as the
+    colour of one pixel in a row of its own under the picture; ``browser/stage.js`` looks for it.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.image: str | None = None
+        self.picture: Picture | None = None
+        self.error: str | None = None
+        self.paint_number = 0
+        self.shown = (0, 0)
+        self._pixels = ipywidgets.Image(format="png")
+        self.canvas = Canvas(width=1, height=2)
+        self.canvas.add_class("nba-slot")
+        self.canvas.add_class(f"nba-slot-{number}")
+        self.canvas.on_client_ready(self.repaint)
+
+    def assign(self, image: str | None) -> None:
+        """Take another image, not painted yet."""
+        self.image = image
+        self.picture = None
+        self.error = None
+        self.paint_number = 0
+
+    def paint(self, picture: Picture) -> None:
+        """Paint the picture."""
+        self.picture = picture
+        self.error = None
+        self.shown = (
+            max(1, round(picture.width * picture.scale)),
+            max(1, round(picture.height * picture.scale)),
+        )
+        self._pixels.format = picture.mime.removeprefix("image/")
+        self._pixels.value = picture.data
+        self.paint_number = next(_NUMBERS) % _LARGEST_NUMBER + 1
+        self._draw()
+
+    def fail(self, error: str) -> None:
+        """Note why the image cannot be shown."""
+        self.picture = None
+        self.error = error
+        self.paint_number = 0
+
+    def repaint(self) -> None:
+        """Paint the same again, for a browser that has an empty canvas."""
+        if self.picture is not None:
+            self._draw()
+
+    def close(self) -> None:
+        """End the widgets of this stage."""
+        self.canvas.close()
+        self._pixels.close()
+
+    def _draw(self) -> None:
+        width, height = self.shown
+        red, green, blue = self.paint_number.to_bytes(3)
+        with _PAINTING:
+            first, last = _bystanders()
+            self.canvas.width, self.canvas.height = width, height + 1
+            with hold_canvas():
+                # ipycanvas names a canvas only when it differs from the one painted last, which a
+                # page that was reloaded has forgotten. Painting one that never comes last first
+                # makes it name both.
+                first.clear()
+                self.canvas.clear()
+                self.canvas.draw_image(self._pixels, 0, 0, width, height)
+                self.canvas.fill_style = f"rgb({red}, {green}, {blue})"
+                self.canvas.fill_rect(0, height, width, 1)
+                last.clear()
+
+
+_made: list[Canvas] = []
+
+
+def _bystanders() -> tuple[Canvas, Canvas]:
+    if not _made:
+        _made.extend(Canvas(width=1, height=1) for _ in range(2))
+    return _made[0], _made[1]
+
+
+class Ring:
+    """The stages, each holding one of the images that are wanted now.
+
+    Parameters
+    ----------
+    n_stages
+        How many.
+    """
+
+    def __init__(self, n_stages: int) -> None:
+        self.stages = [Stage(number) for number in range(n_stages)]
+
+    def want(self, images: Sequence[str]) -> list[Stage]:
+        """Give each image a stage, nearest first; those that have one keep it.
+
+        Returns
+        -------
+        The stages of the images, in their order.
+        """
+        images = images[: len(self.stages)]
+        held = {stage.image: stage for stage in self.stages if stage.image in images}
+        free = [stage for stage in self.stages if stage.image not in held]
+        for stage in free:
+            if stage.image is not None:
+                stage.assign(None)
+        for image in images:
+            if image not in held:
+                held[image] = free.pop()
+                held[image].assign(image)
+        return [held[image] for image in images]
+
+    def stage_of(self, image: str) -> Stage | None:
+        """The stage that holds the image; None if none does."""
+        return next((stage for stage in self.stages if stage.image == image), None)
+
+    def close(self) -> None:
+        """End all stages."""
+        for stage in self.stages:
+            stage.close()
