@@ -154,9 +154,12 @@ class Changer:
         """Deletions of the tags that this one replaces; None if the image bears it already."""
         group = self._schema.group_of(row["class_id"])
         gone = {edit.label_id for edit in so_far if edit.op == "delete"}
+        new = [edit.after for edit in so_far if edit.op == "create" and edit.after]
         rivals = []
-        for other in self._labels_of(row["image"]):
+        for other in [*self._labels_of(row["image"]), *new]:
             if other["kind"] != "tag" or other["label_id"] in gone:
+                continue
+            if other["image"] != row["image"]:
                 continue
             if other["class_id"] == row["class_id"]:
                 return None

@@ -34,10 +34,11 @@ export function replay(state, messages, config) {
  */
 function standing(messages, draft) {
   const view = draft.view;
-  /** @type {Edit[]} */
-  const done = [];
-  /** @type {Edit[]} */
-  const undone = [];
+  // The first null stands for all that the kernel could reverse before these messages.
+  /** @type {(Edit | null)[]} */
+  const done = view.can_undo ? [null] : [];
+  /** @type {(Edit | null)[]} */
+  const undone = view.can_redo ? [null] : [];
   const go = (/** @type {number} */ position) => {
     view.position = Math.max(0, Math.min(position, view.total - 1));
   };
@@ -45,23 +46,19 @@ function standing(messages, draft) {
     if (message.op === "edit") {
       done.push(message);
       undone.length = 0;
-      view.can_undo = true;
-      view.can_redo = false;
       if (message.goto !== undefined) go(message.goto);
     } else if (message.op === "undo" || message.op === "redo") {
       const [from, to] = message.op === "undo" ? [done, undone] : [undone, done];
-      const edit = from.pop();
-      if (edit) {
-        to.push(edit);
-        go(edit.position);
-      }
-      if (message.op === "undo") view.can_redo = true;
-      else view.can_undo = true;
+      const edit = from.length === 1 && from[0] === null ? null : from.pop();
+      if (edit !== undefined) to.push(edit);
+      if (edit) go(edit.position);
     } else if (message.op === "goto") {
       go(message.position);
     }
   }
-  return done;
+  view.can_undo = done.length > 0;
+  view.can_redo = undone.length > 0;
+  return done.filter((edit) => edit !== null);
 }
 
 /**
