@@ -181,7 +181,7 @@ def test_undo_and_redo_go_to_the_image_of_what_they_reverse(bare_page):
 
 def test_what_the_kernel_has_already_is_not_done_twice(bare_page, project):
     """Its state may come before it says that the message is on disk."""
-    messages = [case["messages"] for case in CASES if case["name"].startswith("boxes")][0]
+    messages = next(case["messages"] for case in CASES if case["name"].startswith("boxes"))
     take(project, messages)
     state = state_of(project)
 

@@ -26,9 +26,9 @@ export class Queue {
    * @param {string} options.storeId
    * @param {(client: string, messages: {seq: number, message: Message}[], again: boolean) => void}
    *   options.send
-   * @param {Storage} [options.storage]
+   * @param {Storage | null} [options.storage]
    */
-  constructor({ storeId, send, storage = globalThis.sessionStorage }) {
+  constructor({ storeId, send, storage = storageOfTab() }) {
     this.client = uuid();
     live.add(this.client);
     this.prefix = `nbannotate:${storeId}:`;
@@ -38,6 +38,8 @@ export class Queue {
     this.wait = FIRST_WAIT;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+    /** @type {Set<string>} former clients whose messages are ours to send */
+    this.adopted = new Set();
     /** @type {Pending[]} */
     this.pending = this.#adopt();
     if (this.pending.length) {
@@ -57,7 +59,8 @@ export class Queue {
     this.pending = [...this.pending, { client: this.client, seq: this.seq, message }];
     this.#save();
     this.sendNow(this.client, [{ seq: this.seq, message }], false);
-    this.#schedule();
+    // A timer that runs is left alone: it is for older messages, however fast new ones come.
+    if (this.timer === undefined) this.#schedule();
   }
 
   /**
@@ -95,6 +98,7 @@ export class Queue {
 
   #schedule() {
     clearTimeout(this.timer);
+    this.timer = undefined;
     if (!this.pending.length) return;
     this.timer = setTimeout(() => {
       this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
@@ -103,22 +107,17 @@ export class Queue {
   }
 
   #save() {
+    if (!this.storage) return;
     /** @type {Map<string, Pending[]>} */
-    const byClient = new Map([[this.client, []]]);
-    for (const entry of this.pending) {
-      byClient.set(entry.client, [...(byClient.get(entry.client) ?? []), entry]);
-    }
+    const byClient = new Map([this.client, ...this.adopted].map((client) => [client, []]));
+    for (const entry of this.pending) byClient.get(entry.client)?.push(entry);
     try {
-      for (const key of this.#keys()) {
-        const client = key.slice(this.prefix.length);
-        if (!byClient.has(client) && !live.has(client)) this.storage.removeItem(key);
-      }
       for (const [client, entries] of byClient) {
         if (entries.length) this.storage.setItem(this.prefix + client, JSON.stringify(entries));
         else this.storage.removeItem(this.prefix + client);
       }
     } catch (error) {
-      // Storage may be full or forbidden; the messages are still here and on their way.
+      // Storage may be full; the messages are still here and on their way.
       console.warn("nbannotate: unsaved edits are not kept over a page reload", error);
     }
   }
@@ -127,23 +126,33 @@ export class Queue {
   #adopt() {
     /** @type {Pending[]} */
     const found = [];
-    try {
-      for (const key of this.#keys()) {
-        if (live.has(key.slice(this.prefix.length))) continue;
+    for (const key of this.#keys()) {
+      const client = key.slice(this.prefix.length);
+      if (live.has(client)) continue;
+      this.adopted.add(client);
+      try {
         /** @type {Pending[]} */
-        const entries = JSON.parse(this.storage.getItem(key) ?? "[]");
+        const entries = JSON.parse(this.storage?.getItem(key) ?? "[]");
         found.push(...entries.map((entry) => ({ ...entry, message: unmoving(entry.message) })));
+      } catch (error) {
+        console.warn("nbannotate: unsaved edits of this tab cannot be read", error);
       }
-    } catch (error) {
-      console.warn("nbannotate: unsaved edits of this tab cannot be read", error);
     }
     return found;
   }
 
   #keys() {
-    return Array.from({ length: this.storage.length }, (_, i) => this.storage.key(i) ?? "").filter(
-      (key) => key.startsWith(this.prefix),
-    );
+    return Object.keys(this.storage ?? {}).filter((key) => key.startsWith(this.prefix));
+  }
+}
+
+/** What the tab keeps over a reload; null where the page is not allowed any. */
+function storageOfTab() {
+  try {
+    return globalThis.sessionStorage;
+  } catch (error) {
+    console.warn("nbannotate: unsaved edits are not kept over a page reload", error);
+    return null;
   }
 }
 
