@@ -253,7 +253,7 @@ export class Desk {
     const shape = this.selection;
     if (!shape || this.readOnly) return;
     this.update(shape, { attributes: { [name]: value } });
-    this.said = `${name}: ${value === null ? "none" : String(value)}`;
+    this.say(`${name}: ${value === null ? "none" : String(value)}`);
   }
 
   copy() {

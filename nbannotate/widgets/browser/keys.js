@@ -19,7 +19,9 @@ export function keyOf(event) {
   const ctrl = event.ctrlKey || event.metaKey ? "Ctrl+" : "";
   const alt = event.altKey ? "Alt+" : "";
   const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
-  if (digit && !(event.code.startsWith("Numpad") && event.key.length > 1)) {
+  // With Shift it is a digit only where the top row needs it: "/" is Shift+7 on many keyboards.
+  const symbol = event.shiftKey && !/\d/.test(event.key);
+  if (digit && !symbol && !(event.code.startsWith("Numpad") && event.key.length > 1)) {
     return `${ctrl}${alt}${digit[1]}`;
   }
   const key = event.key === " " ? "Space" : event.key;
@@ -131,6 +133,9 @@ export class Keys {
     if (isTextField(target) || event.isComposing) return;
     this.desk.session.clock.tick();
     const key = keyOf(event);
+    const covered = this.overlays.element.contains(target);
+    if (covered && key !== this.desk.session.config.keys.help) return;
+    if (isPressedBy(target, event.key)) return;
     if (key === "Alt+Alt" || event.key === "Alt") {
       event.preventDefault();
       this.#peek(true);
@@ -152,8 +157,6 @@ export class Keys {
       }
       return;
     }
-    // Buttons of ours are pressed by Enter, unless it is the picture that has the focus.
-    if (event.key === "Enter" && target instanceof HTMLButtonElement) return;
     if (key === "Tab" || key === "Shift+Tab") {
       if (this.desk.visibleShapes.length && target === this.gestures.stage) {
         this.#take(event);
@@ -240,6 +243,12 @@ export class Keys {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+/** Whether the key is how a button or checkbox is pressed. @param {Element} element @param {string} key */
+function isPressedBy(element, key) {
+  if (element.matches("button")) return key === " " || key === "Enter";
+  return key === " " && element.matches("input[type=checkbox]");
 }
 
 /** @param {Element} element */

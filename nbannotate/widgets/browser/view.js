@@ -68,8 +68,19 @@ class View {
     this.observer.observe(host);
     this.ratio = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
     this.ratio.addEventListener("change", () => this.measure(), { signal });
+    this.layer.addEventListener("click", (event) => this.giveFocusBack(event), { signal });
     this.guard(signal);
     this.measure();
+  }
+
+  /**
+   * After a press with the pointer the keys are the picture's again, so that Enter and Space do
+   * not press the same button once more. With the keyboard the focus stays where it is.
+   * @param {MouseEvent} event
+   */
+  giveFocusBack(event) {
+    const pressed = event.target instanceof Element && event.target.closest("button, .nba-check");
+    if (pressed && event.detail > 0 && !this.overlays.open) this.stage.focus({ preventScroll: true });
   }
 
   /**
