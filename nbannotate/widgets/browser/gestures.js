@@ -101,6 +101,8 @@ export class Gestures {
 
   /** @param {PointerEvent} event */
   #down(event) {
+    // A card on the stage has buttons, which get no click once the stage has the pointer.
+    if (event.target instanceof Element && event.target.closest("button")) return;
     const at = this.#at(event);
     if (event.pointerType === "touch") {
       this.fingers.set(event.pointerId, at);

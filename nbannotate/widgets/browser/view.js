@@ -158,7 +158,11 @@ class View {
     if (!root) return false;
     const at = this.stage.getBoundingClientRect();
     const from = root.getBoundingClientRect();
-    const origin = { x: at.left - from.left, y: at.top - from.top };
+    // The canvases start inside the root's border.
+    const origin = {
+      x: at.left - from.left - root.clientLeft,
+      y: at.top - from.top - root.clientTop,
+    };
     return this.stages.show(this.desk.slot, this.desk.viewport, origin);
   }
 
