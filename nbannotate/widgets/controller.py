@@ -1,0 +1,265 @@
+"""Joins the labels with what the browser shows: does what messages ask for, tells what is so.
+
+A gesture's way: ``browser/gestures.js`` → ``browser/queue.js`` → `inbox` → here →
+`nbannotate.project` → store; and back over `screen`. Calls from Python come in here as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from nbannotate.core.walk import Walk
+from nbannotate.errors import LabelError
+from nbannotate.project import Event, Project
+from nbannotate.widgets import keys as keymap
+from nbannotate.widgets import messages
+from nbannotate.widgets.attached import Attached
+from nbannotate.widgets.inbox import Inbox, Stamp
+from nbannotate.widgets.messages import Filter
+from nbannotate.widgets.problems import Problems
+from nbannotate.widgets.screen import Screen
+
+
+class Controller:
+    """What an annotator does, whoever asks for it.
+
+    Parameters
+    ----------
+    project
+        The labels. Its lock is held while anything changes.
+    walk
+        The images in their order.
+    ahead
+        How many of the next images are painted before they are shown.
+    keys
+        Keys of actions that differ from the defaults.
+    view_only
+        Whether the browser may change nothing.
+    **options
+        Further fields of ``Config`` in ``browser/types.js``.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        walk: Walk,
+        *,
+        ahead: int,
+        keys: Mapping[str, str | None] | None,
+        view_only: bool,
+        **options: Any,
+    ) -> None:
+        self.project = project
+        self.walk = walk
+        self.problems = Problems()
+        self.selected: str | None = None
+        """Id of the label that is selected in the browser."""
+        self.on_change: list[Callable[[Event], object]] = []
+        self.on_submit: list[Callable[..., object]] = []
+        self._keys = keys
+        self._view_only = view_only
+        self._options = options
+        self._filter = Filter()
+        self._asked: str | None = None
+        self._touched: set[str] = set()
+        self._events: list[Event] = []
+        if not view_only and walk.current is not None and not self._is_todo(walk.current):
+            walk.go(walk.next_where(self._is_todo) or 0)  # where the work was left
+        self._inbox = Inbox(project.store.acknowledged, self._take, self.problems.report)
+        self.screen = Screen(
+            project, walk, ahead=ahead, receive=self._receive, report=self.problems.report
+        )
+        self.attached = Attached(self._set_attribute)
+        self.configure()
+        project.listen(self._listen)
+        self._show()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock; at the end, tell the browser, then those who wait for events."""
+        with self.project.lock:
+            try:
+                yield
+            finally:
+                self._show()
+            while self._events:
+                self._call(self._events.pop(0))
+
+    def edit(self, changes: Sequence[Mapping[str, Any]]) -> Event | None:
+        """Make changes as one step; None if nothing changed."""
+        with self.changing():
+            return self.project.commit(changes)
+
+    def finish(self, status: str) -> None:
+        """Give the image that is shown a status and go to the next."""
+        with self.changing():
+            self.project.commit([self.status_change(status)])
+            self.walk.go(self.walk.position + 1)
+
+    def status_change(self, status: str, **more: Any) -> dict[str, Any]:
+        """The change that gives the image that is shown a status."""
+        if self.walk.current is None:
+            raise LabelError("no image is shown; widen the filter with ann.filter()")
+        return {"op": "image", "image": self.walk.current, "changes": {"status": status, **more}}
+
+    def go(self, position: int) -> None:
+        """Show the image of this place in the walk."""
+        with self.changing():
+            self.walk.go(position)
+
+    def filter(self, wanted: Filter) -> None:
+        """Show only some of the images."""
+        with self.changing():
+            self._filter = wanted
+            self.walk.keep(
+                self.project.keeps(wanted.status, class_id=wanted.class_id, text=wanted.text)
+            )
+
+    def select(self, label_id: str | None) -> None:
+        """Select a label in the browser, on its image."""
+        with self.changing():
+            row = None if label_id is None else self.project.store.label(label_id)
+            if label_id is not None and row is None:
+                raise LabelError(f"there is no label {label_id!r}")
+            self._show_image(None if row is None else row["image"])
+            self._asked = self.selected = label_id
+
+    def undo(self, message: Stamp | None = None) -> None:
+        """Take the last step back, and show where that was."""
+        with self.changing():
+            event = self.project.undo(message=message)
+            self._show_image(None if event is None else event.images[0])
+
+    def redo(self, message: Stamp | None = None) -> None:
+        """Do the step again that was taken back last, and show where that was."""
+        with self.changing():
+            event = self.project.redo(message=message)
+            self._show_image(None if event is None else event.images[0])
+
+    def configure(self) -> None:
+        """Tell the browser the scheme and the keys, as they are now."""
+        schema = self.project.schema
+        shapes = bool(schema.classes)
+        actions, hotkeys = keymap.assign(schema, self._keys, shapes=shapes)
+        self.screen.layer.config = messages.config(
+            schema,
+            hotkeys=hotkeys,
+            keys=actions,
+            attached=self.attached.names,
+            shapes=shapes,
+            select_new=bool(schema.attributes),
+            view_only=self._view_only,
+            store_id=self.project.store.id,
+            **self._options,
+        )
+
+    def close(self) -> None:
+        """End the threads and the widgets."""
+        self.screen.close()
+
+    # --- what the browser asks for ---
+
+    def _receive(self, content: Any) -> None:
+        with self.changing():
+            try:
+                message = messages.received(content)
+                if isinstance(message, messages.Batch):
+                    self._inbox.receive(message)
+                elif isinstance(message, messages.Select):
+                    self.selected = message.label_id
+                else:
+                    self.screen.retry(message.image)
+            except Exception as error:  # an error here would vanish in the kernel's log
+                self.problems.report(error, content)
+
+    def _take(self, message: messages.Message, stamp: Stamp) -> None:
+        walk = self.walk
+        if isinstance(message, messages.Edit | messages.Reverse) and self._view_only:
+            raise LabelError("this widget is for viewing only; make one without view_only=True")
+        match message:
+            case messages.Edit(changes, seconds, goto):
+                self.project.commit(changes, seconds=seconds, message=stamp)
+                if goto is not None:
+                    walk.go(goto)
+            case messages.Reverse("undo"):
+                self.undo(stamp)
+            case messages.Reverse():
+                self.redo(stamp)
+            case messages.Goto(position):
+                walk.go(position)
+            case messages.NextTodo():
+                place = walk.next_where(self._is_todo)
+                if place is None:
+                    self.problems.say("No image is to do any more")
+                else:
+                    walk.go(place)
+            case messages.SetFilter(wanted):
+                self.filter(wanted)
+            case messages.Nothing():
+                pass
+
+    def _is_todo(self, image: str) -> bool:
+        return self.project.status(image) == "todo"
+
+    def _show_image(self, image: str | None) -> None:
+        place = None if image is None else self.walk.place(image)
+        if place is not None:
+            self.walk.go(place)
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        if self.selected is not None and not self._view_only:
+            change = {"op": "update", "label_id": self.selected, "changes": {}}
+            self.edit([{**change, "changes": {"attributes": {name: value}}}])
+
+    # --- what is told ---
+
+    def _listen(self, event: Event) -> None:
+        self._touched.update(event.images)
+        self._events.append(event)
+
+    def _call(self, event: Event) -> None:
+        calls: list[Callable[[], object]] = [partial(call, event) for call in self.on_change]
+        if event.op == "edit":
+            done = [e.image for e in event.edits if e.op == "image" and _is_done(e.after)]
+            calls += [partial(_submitted, call, image) for image in done for call in self.on_submit]
+        for call in calls:
+            try:
+                call()
+            except Exception as error:  # the user's own code; the edit is saved
+                self.problems.report(error, event)
+                self._show()
+
+    def _show(self) -> None:
+        project = self.project
+        view = {
+            "filter": messages.filter_dict(self._filter),
+            "progress": messages.progress(project.progress),
+            "counts": {str(key): count for key, count in project.counts.items()},
+            "can_undo": project.can_undo,
+            "can_redo": project.can_redo,
+            "trouble": self._inbox.trouble,
+            "notice": self.problems.notice,
+            "select": self._asked,
+        }
+        touched, self._touched = self._touched, set()
+        self.screen.show(view, touched, acked=self._inbox.acked, resend=self._inbox.resend)
+        if self.attached.names:
+            selected = self.selected
+            self.attached.show(None if selected is None else project.store.label(selected))
+
+
+def _is_done(after: Mapping[str, Any] | None) -> bool:
+    return after is not None and after.get("status") == "done"
+
+
+def _submitted(callback: Callable[..., object], image: str) -> None:
+    try:
+        inspect.signature(callback).bind(image)
+    except TypeError:
+        callback()
+    else:
+        callback(image)
