@@ -171,6 +171,8 @@ class Controller:
                     self._inbox.receive(message)
                 elif isinstance(message, messages.Select):
                     self.selected = message.label_id
+                elif isinstance(message, messages.Look):
+                    self.screen.look(message)
                 else:
                     self.screen.retry(message.image)
             except Exception as error:  # an error here would vanish in the kernel's log

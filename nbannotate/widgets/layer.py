@@ -39,6 +39,7 @@ class Layer(anywidget.AnyWidget, _slots()):  # type: ignore[misc]
     view = traitlets.Dict().tag(sync=True)
     acked = traitlets.Dict().tag(sync=True)
     resend = traitlets.Int().tag(sync=True)
+    crisp = traitlets.Dict().tag(sync=True)
 
     def __init__(self, receive: Callable[[Any], object], **traits: Any) -> None:
         super().__init__(**traits)

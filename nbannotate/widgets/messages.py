@@ -141,7 +141,26 @@ class Retry:
     image: str
 
 
-def received(content: Any) -> Batch | Select | Retry:
+@dataclass(frozen=True)
+class Look:
+    """What is in sight could be sharper.
+
+    Parameters
+    ----------
+    image
+        Key of the image.
+    box
+        x, y, width, height of what is in sight, in pixels of the upright image.
+    size
+        Width and height that it is wanted in, in pixels.
+    """
+
+    image: str
+    box: tuple[float, float, float, float]
+    size: tuple[int, int]
+
+
+def received(content: Any) -> Batch | Select | Retry | Look:
     """What came over the layer's comm; `MessageError` if it is none of ours."""
     if not isinstance(content, dict):
         raise MessageError(f"a message is {type(content).__name__}, not a dict")
@@ -157,6 +176,10 @@ def received(content: Any) -> Batch | Select | Retry:
         return Select(_text(content, "label_id") or None)
     if kind == "retry":
         return Retry(_text(content, "image"))
+    if kind == "look":
+        x, y, width, height = _numbers(content, "box", 4)
+        size = _numbers(content, "size", 2)
+        return Look(_text(content, "image"), (x, y, width, height), (int(size[0]), int(size[1])))
     raise MessageError(f"a message has the type {kind!r}")
 
 
@@ -207,6 +230,17 @@ def _whole(content: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         raise MessageError(f"{name} is {value!r}, not a whole number")
     return int(value)
+
+
+def _numbers(content: Mapping[str, Any], name: str, count: int) -> list[float]:
+    values = content.get(name)
+    if not isinstance(values, list) or len(values) != count:
+        raise MessageError(f"{name} is {values!r}, not {count} numbers")
+    for value in values:
+        bad = isinstance(value, bool) or not isinstance(value, int | float)
+        if bad or not math.isfinite(value):
+            raise MessageError(f"{name} has {value!r}, not a finite number")
+    return [float(value) for value in values]
 
 
 def _seconds(value: Any) -> float:

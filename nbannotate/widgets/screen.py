@@ -11,10 +11,11 @@ import ipywidgets
 
 from nbannotate.core.walk import Walk
 from nbannotate.errors import ImageError
-from nbannotate.images import Pictures
+from nbannotate.images import Picture, Pictures
 from nbannotate.project import Project
 from nbannotate.widgets import messages
 from nbannotate.widgets.layer import SLOTS, Layer
+from nbannotate.widgets.messages import Look
 from nbannotate.widgets.stage import Ring, Stage
 
 _RENDERED_AHEAD = 3  # times the images that the ring has ahead
@@ -55,7 +56,10 @@ class Screen:
         self._ring = Ring(self._ahead + 2)
         self._slots: dict[int, dict[str, Any]] = {}
         self._painter = ThreadPoolExecutor(1, thread_name_prefix="nbannotate-painter")
-        canvases = [stage.canvas for stage in self._ring.stages]
+        # Two, so that one is shown until the other is painted.
+        self._crisp = [Stage(number, f"nba-crisp-{number}") for number in (0, 1)]
+        self._look: Look | None = None
+        canvases = [stage.canvas for stage in (*self._ring.stages, *self._crisp)]
         self.root = ipywidgets.GridBox([*canvases, self.layer])
         self.root.add_class("nba-root")
 
@@ -101,11 +105,18 @@ class Screen:
                 self._paint(stage, retry=True)
                 self._tell(stage)
 
+    def look(self, wanted: Look) -> None:
+        """Render a part of the image more sharply, in the background."""
+        self._look = wanted
+        self._painter.submit(self._paint_crisp)
+
     def close(self) -> None:
         """End the threads and the widgets."""
         self._painter.shutdown(wait=False, cancel_futures=True)
         self.pictures.close()
         self._ring.close()
+        for stage in self._crisp:
+            stage.close()
         self.layer.close()
         self.root.close()
 
@@ -185,3 +196,26 @@ class Screen:
                         self._tell(stage)
         except Exception as error:
             self._report(error, images)
+
+    def _paint_crisp(self) -> None:
+        wanted, self._look = self._look, None
+        if wanted is None:  # a later one was asked for, and is done
+            return
+        try:
+            data = self.pictures.crop(wanted.image, wanted.box, wanted.size)
+            mime = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+            with self._project.lock:
+                if self.walk.current != wanted.image:
+                    return
+                self._crisp.reverse()
+                stage = self._crisp[0]
+                stage.paint(Picture(wanted.image, *wanted.size, data, mime, 1.0))
+                self.layer.crisp = {
+                    "image": wanted.image,
+                    "box": list(wanted.box),
+                    "shown": list(wanted.size),
+                    "paint": stage.paint_number,
+                    "canvas": stage.number,
+                }
+        except Exception as error:
+            self._report(error, wanted)

@@ -22,7 +22,9 @@ class Stage:
     Parameters
     ----------
     number
-        Its place in the ring, from 0; the browser finds its canvas by it.
+        Its place in the ring, from 0.
+    name
+        Class of its canvas, by which the browser finds it.
 
     Notes
     -----
@@ -30,7 +32,7 @@ class Stage:
     colour of one pixel in a row of its own under the picture; ``browser/stage.js`` looks for it.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, name: str) -> None:
         self.number = number
         self.image: str | None = None
         self.picture: Picture | None = None
@@ -40,7 +42,7 @@ class Stage:
         self._pixels = ipywidgets.Image(format="png")
         self.canvas = Canvas(width=1, height=2)
         self.canvas.add_class("nba-slot")
-        self.canvas.add_class(f"nba-slot-{number}")
+        self.canvas.add_class(name)
         self.canvas.on_client_ready(self.repaint)
 
     def assign(self, image: str | None) -> None:
@@ -116,7 +118,7 @@ class Ring:
     """
 
     def __init__(self, n_stages: int) -> None:
-        self.stages = [Stage(number) for number in range(n_stages)]
+        self.stages = [Stage(number, f"nba-slot-{number}") for number in range(n_stages)]
 
     def want(self, images: Sequence[str]) -> list[Stage]:
         """Give each image a stage, nearest first; those that have one keep it.

@@ -25,6 +25,7 @@ const TRAITS = [
   "view",
   "acked",
   "resend",
+  "crisp",
   ...Array.from({ length: SLOTS }, (_, i) => `slot_${i}`),
 ];
 
@@ -73,6 +74,12 @@ export class Session {
   get kernelState() {
     const slots = Array.from({ length: SLOTS }, (_, i) => this.model.get(`slot_${i}`));
     return { view: this.model.get("view"), slots: slots.filter((slot) => slot?.image) };
+  }
+
+  /** The part that the kernel has rendered crisply, if any. @returns {import("./types.js").CrispPart | null} */
+  get crisp() {
+    const crisp = this.model.get("crisp");
+    return crisp?.image ? crisp : null;
   }
 
   /** The stage of the image in view; null while the kernel prepares it. @returns {Slot | null} */

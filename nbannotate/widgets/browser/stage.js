@@ -7,9 +7,11 @@
  */
 // @ts-check
 
-/** @import {Slot} from "./types.js" */
+/** @import {Point, Slot} from "./types.js" */
 /** @import {Viewport} from "./geometry.js" */
 /** @import {Session} from "./session.js" */
+
+import { toScreen } from "./geometry.js";
 
 export class Stages {
   /**
@@ -24,14 +26,16 @@ export class Stages {
     this.probeContext = /** @type {CanvasRenderingContext2D} */ (
       this.probe.getContext("2d", { willReadFrequently: true })
     );
-    /** @type {Map<number, number>} numbers of the paintings seen on each canvas */
-    this.painted = new Map();
+    /** @type {WeakMap<HTMLCanvasElement, number>} numbers of the paintings seen on each canvas */
+    this.painted = new WeakMap();
+    /** @type {import("./types.js").CrispPart | null} the crisp rendering that is shown */
+    this.part = null;
   }
 
-  /** @param {number} number @returns {HTMLCanvasElement | null} */
-  canvas(number) {
+  /** @param {string} name of its class @returns {HTMLCanvasElement | null} */
+  canvas(name) {
     const root = this.layer.closest(".nba-root");
-    return root?.querySelector(`:scope > canvas.nba-slot-${number}`) ?? null;
+    return root?.querySelector(`:scope > canvas.${name}`) ?? null;
   }
 
   /**
@@ -39,17 +43,20 @@ export class Stages {
    * @param {Slot} slot
    */
   isPainted(slot) {
-    const number = this.session.canvasOf(slot);
-    if (slot.paint === 0 || slot.error) return false;
-    if (this.painted.get(number) === slot.paint) return true;
-    const canvas = this.canvas(number);
-    const [width, height] = slot.shown;
-    if (!canvas || canvas.width !== width || canvas.height !== height + 1) return false;
+    const canvas = this.canvas(`nba-slot-${this.session.canvasOf(slot)}`);
+    return !slot.error && canvas !== null && this.#bears(canvas, slot);
+  }
+
+  /** @param {HTMLCanvasElement} canvas @param {{shown: [number, number], paint: number}} wanted */
+  #bears(canvas, { shown: [width, height], paint }) {
+    if (paint === 0) return false;
+    if (this.painted.get(canvas) === paint) return true;
+    if (canvas.width !== width || canvas.height !== height + 1) return false;
     this.probeContext.clearRect(0, 0, 1, 1);
     this.probeContext.drawImage(canvas, 0, height, 1, 1, 0, 0, 1, 1);
     const [red, green, blue, alpha] = this.probeContext.getImageData(0, 0, 1, 1).data;
-    if (alpha !== 255 || red * 65536 + green * 256 + blue !== slot.paint) return false;
-    this.painted.set(number, slot.paint);
+    if (alpha !== 255 || red * 65536 + green * 256 + blue !== paint) return false;
+    this.painted.set(canvas, paint);
     return true;
   }
 
@@ -64,19 +71,64 @@ export class Stages {
     const wanted = slot && this.isPainted(slot) ? this.session.canvasOf(slot) : -1;
     let seen = false;
     for (let number = 0; ; number += 1) {
-      const canvas = this.canvas(number);
+      const canvas = this.canvas(`nba-slot-${number}`);
       if (!canvas) break;
-      canvas.tabIndex = -1;
       const visible = number === wanted;
-      canvas.style.visibility = visible ? "visible" : "hidden";
+      put(canvas, visible);
       if (!visible || !slot) continue;
       seen = true;
-      const zoom = (viewport.scale * slot.width) / slot.shown[0];
-      canvas.style.transform =
-        `translate(${origin.x + viewport.x}px, ${origin.y + viewport.y}px) scale(${zoom})`;
-      // Pixels that are looked at one by one are to be seen as they are.
-      canvas.style.imageRendering = zoom * devicePixelRatio >= 4 ? "pixelated" : "auto";
+      const at = { x: origin.x + viewport.x, y: origin.y + viewport.y };
+      place(canvas, at, (viewport.scale * slot.width) / slot.shown[0]);
     }
+    this.#showCrisp(seen ? slot : null, viewport, origin);
     return seen;
   }
+
+  /**
+   * The crisp rendering of a part, over the picture.
+   * @param {Slot | null} slot
+   * @param {Viewport} viewport
+   * @param {Point} origin
+   */
+  #showCrisp(slot, viewport, origin) {
+    // The last one stays until the next, on the other canvas, is painted.
+    if (this.session.crisp && !this.awaitsCrisp) this.part = this.session.crisp;
+    const part = this.part;
+    // Where the picture is shown coarser than it was sent, it is crisp itself.
+    const helps = slot !== null
+      && part !== null
+      && part.image === slot.image
+      && viewport.scale * devicePixelRatio * slot.width > slot.shown[0];
+    for (const number of [0, 1]) {
+      const canvas = this.canvas(`nba-crisp-${number}`);
+      if (!canvas) return;
+      const visible = helps && part.canvas === number;
+      put(canvas, visible);
+      if (!visible) continue;
+      const [x, y, width] = part.box;
+      const corner = toScreen(viewport, { x, y });
+      const at = { x: origin.x + corner.x, y: origin.y + corner.y };
+      place(canvas, at, (viewport.scale * width) / part.shown[0]);
+    }
+  }
+
+  /** Whether a crisp rendering has been told of that is not painted yet. */
+  get awaitsCrisp() {
+    const { crisp } = this.session;
+    const canvas = crisp && this.canvas(`nba-crisp-${crisp.canvas}`);
+    return canvas !== null && crisp !== null && !this.#bears(canvas, crisp);
+  }
+}
+
+/** @param {HTMLCanvasElement} canvas @param {boolean} visible */
+function put(canvas, visible) {
+  canvas.tabIndex = -1;
+  canvas.style.visibility = visible ? "visible" : "hidden";
+}
+
+/** @param {HTMLCanvasElement} canvas @param {Point} at @param {number} zoom */
+function place(canvas, at, zoom) {
+  canvas.style.transform = `translate(${at.x}px, ${at.y}px) scale(${zoom})`;
+  // Pixels that are looked at one by one are to be seen as they are.
+  canvas.style.imageRendering = zoom * devicePixelRatio >= 4 ? "pixelated" : "auto";
 }

@@ -53,6 +53,13 @@
  * @property {boolean} unsure
  * @property {Label[]} labels
  *
+ * @typedef {object} CrispPart  a part of an image, rendered sharper than its stage
+ * @property {string} image
+ * @property {[number, number, number, number]} box  x, y, width, height in image pixels
+ * @property {[number, number]} shown  size of the painting, in its own pixels
+ * @property {number} paint  number of the painting
+ * @property {number} canvas  0 or 1: which of two it is on
+ *
  * @typedef {object} Progress
  * @property {number} done
  * @property {number} skipped

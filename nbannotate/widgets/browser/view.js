@@ -12,6 +12,7 @@
 /** @import {Model} from "./session.js" */
 
 import { BottomBar, TopBar } from "./bars.js";
+import { Crisp } from "./crisp.js";
 import { Desk } from "./desk.js";
 import { button, h, put, write } from "./dom.js";
 import { boxOf } from "./geometry.js";
@@ -52,6 +53,7 @@ class View {
     ]);
     host.append(this.layer);
     this.stages = new Stages(this.layer, session);
+    this.crisp = new Crisp(this.desk);
     this.gestures = new Gestures(this.stage, this.desk, () => this.paintLive(), signal);
     this.keys = new Keys(this.layer, this.desk, this.gestures, this.overlays, signal);
     this.image = "";
@@ -138,7 +140,8 @@ class View {
     const seen = this.place();
     const waiting = !seen && !slot?.error && session.state.view.total > 0;
     this.loading.hidden = !waiting;
-    if (waiting) this.look();
+    if (waiting || this.stages.awaitsCrisp) this.look();
+    this.crisp.follow();
     this.drawCard();
     this.shapes.resize(desk.size.width, desk.size.height);
     this.live.resize(desk.size.width, desk.size.height);
@@ -171,9 +174,11 @@ class View {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
-      const slot = this.desk.slot;
-      if (slot && this.stages.isPainted(slot)) this.draw();
-      else if (!this.loading.hidden && this.layer.isConnected) this.look();
+      const { slot } = this.desk;
+      const waiting = !this.loading.hidden;
+      const isThere = waiting ? slot && this.stages.isPainted(slot) : !this.stages.awaitsCrisp;
+      if (isThere) this.draw();
+      else if (this.layer.isConnected) this.look();
     });
   }
 
@@ -266,6 +271,7 @@ class View {
     this.unsubscribe();
     cancelAnimationFrame(this.frame);
     clearTimeout(this.toastTimer);
+    this.crisp.close();
   }
 }
 
