@@ -23,10 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from nbannotate.core.draft import Draft
 from nbannotate.core.edits import Edit, Row
 from nbannotate.core.geometry import SMALLEST_SIDE, clamp, too_small
 from nbannotate.core.schema import Schema
-from nbannotate.core.tables import BOX, CLASSED_KINDS, KINDS, PLACED_KINDS, STATUSES
+from nbannotate.core.tables import BOX, CLASSED_KINDS, KINDS, PLACED_KINDS
+from nbannotate.core.values import checked, plain
 from nbannotate.errors import LabelError
 
 Change = Mapping[str, Any]
@@ -43,7 +45,7 @@ _EMPTY_LABEL: Row = {
     "track": None,
     "source": "human",
 }
-_CREATABLE = {"op", "label_id", "image", "kind", "label", *_EMPTY_LABEL}
+_CREATABLE = {"op", "label_id", "image", "kind", "label", "created", *_EMPTY_LABEL}
 
 
 class Changer:
@@ -65,6 +67,8 @@ class Changer:
         Whether there is such an image.
     annotator
         Who asks.
+    clock
+        Gives the time in microseconds since 1970, UTC; None: this machine's clock.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Changer:
         size: Callable[[str], tuple[int, int] | None],
         has_image: Callable[[str], bool],
         annotator: str | None,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self._schema = schema
         self._labels_of = labels_of
@@ -85,98 +90,92 @@ class Changer:
         self._size = size
         self._has_image = has_image
         self._annotator = annotator
+        self._clock = clock or (lambda: time.time_ns() // 1000)
 
     def edits(self, changes: Iterable[Change], seconds: float | None = None) -> list[Edit]:
         """The edits that the changes come to; none for what is so already.
+
+        Each change is asked for on top of those before it.
 
         Raises
         ------
         LabelError, SchemaError
             If a change is not allowed. None of them is then to be applied.
         """
-        edits: list[Edit] = []
+        draft = Draft(self._labels_of, self._label, self._image)
         for change in changes:
-            op = change.get("op")
-            if op == "create":
-                edits += self._create(change, edits, seconds)
-            elif op == "update":
-                edits += self._update(change)
-            elif op == "delete":
-                row = self._known(change)
-                edits.append(Edit("delete", row["image"], row["label_id"], before=row))
-            elif op == "image":
-                edits += self._change_image(change)
-            else:
-                raise LabelError(f"a change has op {op!r}; use create, update, delete or image")
-        return edits
+            for edit in self._edits_of(change, draft, seconds):
+                draft.take(edit)
+        return draft.edits
 
-    def _create(self, change: Change, so_far: list[Edit], seconds: float | None) -> Iterable[Edit]:
-        image, kind = str(change["image"]), change.get("kind", "box")
-        self._check_image(image)
+    def _edits_of(self, change: Change, draft: Draft, seconds: float | None) -> list[Edit]:
+        op = change.get("op")
+        if op == "create":
+            return self._create(change, draft, seconds)
+        if op == "update":
+            return self._update(change, draft)
+        if op == "delete":
+            row = _known(change, draft)
+            return [Edit("delete", row["image"], row["label_id"], before=row)]
+        if op == "image":
+            return self._change_image(change, draft)
+        raise LabelError(f"a change has op {op!r}; use create, update, delete or image")
+
+    def _create(self, change: Change, draft: Draft, seconds: float | None) -> list[Edit]:
+        image, kind = self._image_of(change), change.get("kind", "box")
         if kind not in KINDS:
             raise LabelError(f"kind {kind!r} is unknown; use one of {', '.join(KINDS)}")
-        unknown = set(change) - {
-            "op",
-            "label_id",
-            "image",
-            "kind",
-            "label",
-            "created",
-            *_EMPTY_LABEL,
-        }
+        unknown = set(change) - _CREATABLE
         if unknown:
             raise LabelError(f"a label has no {', '.join(sorted(unknown))}")
         given = {key: value for key, value in change.items() if key in _EMPTY_LABEL}
         row: Row = {
-            "label_id": str(change.get("label_id") or uuid.uuid4()),
+            "label_id": plain(str(change.get("label_id") or uuid.uuid4()), "label_id"),
             "image": image,
             "kind": kind,
-            **_EMPTY_LABEL,
-            **given,
+            **checked({**_EMPTY_LABEL, **given}, f"a {kind} on {image!r}"),
             "annotator": self._annotator,
             "seconds": seconds,
-            "created": time.time_ns() // 1000,
+            "created": self._clock(),
         }
         if kind in CLASSED_KINDS:
             row["class_id"] = self._class_id(change, kind, offered=True)
+        else:
+            _refuse_class(change, kind)
+        attributes = row["attributes"]
         if kind in PLACED_KINDS:
             row.update(self._place(row, image))
-            defaults = {a.name: a.default for a in self._schema.attributes}
-            row["attributes"] = self._schema.check_attributes({**defaults, **row["attributes"]})
-        if self._label(row["label_id"]) is not None:
+            attributes = {**{a.name: a.default for a in self._schema.attributes}, **attributes}
+        row["attributes"] = self._schema.check_attributes(attributes)
+        if draft.label(row["label_id"]) is not None:
             raise LabelError(f"a label with the id {row['label_id']!r} is there already")
-        removed = self._make_room(row, so_far) if kind == "tag" else []
-        if removed is None:
-            return []
+        removed: list[Edit] = []
+        if kind == "tag":
+            same, removed = self._rivals(row, draft)
+            if same is not None:
+                return []
         return [*removed, Edit("create", image, row["label_id"], after=row)]
 
-    def _make_room(self, row: Row, so_far: list[Edit]) -> list[Edit] | None:
-        """Deletions of the tags that this one replaces; None if the image bears it already."""
-        group = self._schema.group_of(row["class_id"])
-        gone = {edit.label_id for edit in so_far if edit.op == "delete"}
-        new = [edit.after for edit in so_far if edit.op == "create" and edit.after]
-        rivals = []
-        for other in [*self._labels_of(row["image"]), *new]:
-            if other["kind"] != "tag" or other["label_id"] in gone:
+    def _rivals(self, tag: Row, draft: Draft) -> tuple[Row | None, list[Edit]]:
+        """Another tag of the same class on its image, and deletions of those it replaces."""
+        group = self._schema.group_of(tag["class_id"])
+        removed = []
+        for other in draft.labels_of(tag["image"]):
+            if other["kind"] != "tag" or other["label_id"] == tag["label_id"]:
                 continue
-            if other["image"] != row["image"]:
-                continue
-            if other["class_id"] == row["class_id"]:
-                return None
+            if other["class_id"] == tag["class_id"]:
+                return other, []
             if not group.multiple and self._schema.group_of(other["class_id"]) is group:
-                rivals.append(Edit("delete", row["image"], other["label_id"], before=other))
-        return rivals
+                removed.append(Edit("delete", tag["image"], other["label_id"], before=other))
+        return None, removed
 
-    def _update(self, change: Change) -> list[Edit]:
-        row = self._known(change)
-        changes = dict(change.get("changes", {}))
-        unknown = set(changes) - _UPDATABLE
-        if unknown:
-            raise LabelError(
-                f"label {row['label_id']!r}: {', '.join(sorted(unknown))} cannot be changed; "
-                f"only {', '.join(sorted(_UPDATABLE))} can"
-            )
+    def _update(self, change: Change, draft: Draft) -> list[Edit]:
+        row = _known(change, draft)
+        what = f"label {row['label_id']!r}"
+        changes = _fields(change, _UPDATABLE, what)
         if "label" in changes or "class_id" in changes:
+            if row["kind"] not in CLASSED_KINDS:
+                _refuse_class(changes, row["kind"])
             wanted = self._class_id(changes, row["kind"], offered=False)
             changes.pop("label", None)
             changes["class_id"] = wanted
@@ -188,39 +187,29 @@ class Changer:
         after = {key: value for key, value in changes.items() if row[key] != value}
         if not after:
             return []
+        removed: list[Edit] = []
+        if row["kind"] == "tag" and "class_id" in after:
+            same, removed = self._rivals({**row, **after}, draft)
+            if same is not None:
+                name = self._schema.by_id(after["class_id"]).name
+                raise LabelError(f"{row['image']!r} bears the tag {name!r} already; delete one")
         before = {key: row[key] for key in after}
-        return [Edit("update", row["image"], row["label_id"], before=before, after=after)]
+        edit = Edit("update", row["image"], row["label_id"], before=before, after=after)
+        return [*removed, edit]
 
-    def _change_image(self, change: Change) -> list[Edit]:
-        image, changes = str(change["image"]), dict(change["changes"])
-        self._check_image(image)
-        unknown = set(changes) - _IMAGE_FIELDS
-        if unknown:
-            raise LabelError(
-                f"image {image!r}: {', '.join(sorted(unknown))} cannot be changed; "
-                f"only {', '.join(sorted(_IMAGE_FIELDS))} can"
-            )
-        if changes.get("status", "todo") not in STATUSES:
-            raise LabelError(
-                f"image {image!r}: status {changes['status']!r} is unknown; "
-                f"use one of {', '.join(STATUSES)}"
-            )
-        row = self._image(image) or {"status": "todo", "unsure": False}
+    def _change_image(self, change: Change, draft: Draft) -> list[Edit]:
+        image = self._image_of(change)
+        changes = _fields(change, _IMAGE_FIELDS, f"image {image!r}")
+        row = draft.image(image)
         after = {key: value for key, value in changes.items() if row.get(key) != value}
         before = {key: row.get(key) for key in after}
         return [Edit("image", image, before=before, after=after)] if after else []
 
-    def _known(self, change: Change) -> Row:
-        row = self._label(str(change["label_id"]))
-        if row is None:
-            raise LabelError(
-                f"there is no label {change['label_id']!r} any more; it may have been deleted"
-            )
-        return row
-
-    def _check_image(self, image: str) -> None:
+    def _image_of(self, change: Change) -> str:
+        image = str(change.get("image"))
         if not self._has_image(image):
             raise LabelError(f"there is no image {image!r}; ann.images.index lists the keys")
+        return image
 
     def _class_id(self, change: Change, kind: str, *, offered: bool) -> int:
         label, class_id = change.get("label"), change.get("class_id")
@@ -228,13 +217,15 @@ class Changer:
             raise LabelError(f"a {kind} needs a label; give one of the scheme's")
         name = self._schema.by_id(class_id).name if class_id is not None else str(label)
         found = self._schema.find(name, kind)
+        if class_id is not None and found.id != class_id:  # a class and a tag may share a name
+            raise LabelError(f"id {class_id} is of another kind; a {kind} {name!r} is {found.id}")
         if offered and found.retired:
             raise LabelError(f"class {name!r} is retired; choose another for new labels")
         return found.id
 
     def _place(self, row: Row, image: str) -> Row:
         values = [row[side] for side in BOX]
-        if any(v is None or isinstance(v, str) or not math.isfinite(v) for v in values):
+        if not all(isinstance(v, int | float | np.number) and math.isfinite(v) for v in values):
             raise LabelError(
                 f"a {row['kind']} on {image!r} has the place {values}; "
                 "give finite x, y, width and height in pixels"
@@ -249,3 +240,30 @@ class Changer:
                 f"{SMALLEST_SIDE:g} px a side within the image; draw it larger"
             )
         return dict(zip(BOX, box[0].tolist(), strict=True))
+
+
+def _known(change: Change, draft: Draft) -> Row:
+    row = draft.label(str(change.get("label_id")))
+    if row is None:
+        raise LabelError(
+            f"there is no label {change.get('label_id')!r} any more; it may have been deleted"
+        )
+    return row
+
+
+def _fields(change: Change, allowed: set[str], what: str) -> Row:
+    changes = change.get("changes", {})
+    if not isinstance(changes, Mapping):
+        raise LabelError(f"{what}: changes {changes!r} is not a dict")
+    unknown = set(changes) - allowed
+    if unknown:
+        raise LabelError(
+            f"{what}: {', '.join(sorted(unknown))} cannot be changed; "
+            f"only {', '.join(sorted(allowed))} can"
+        )
+    return checked(changes, what)
+
+
+def _refuse_class(change: Change, kind: str) -> None:
+    if change.get("label") is not None or change.get("class_id") is not None:
+        raise LabelError(f"a {kind} has no class; leave label and class_id out")
