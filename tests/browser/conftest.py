@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from . import chromium as chromium_finder
 from .notebook import Notebook
@@ -133,14 +133,31 @@ def modules_url() -> Iterator[str]:
         thread.join(10)
 
 
-@pytest.fixture
-def bare_page(chromium: Browser, modules_url: str) -> Iterator[Page]:
-    """An empty page that can `import('/browser/x.js')`; an uncaught error in it fails the test."""
-    errors: list[str] = []
+@pytest.fixture(scope="session")
+def bare_tab(chromium: Browser) -> Iterator[Page]:
+    """A page that the tests take in turns: making one each takes longer than most of them."""
     with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(error.stack or error.message))
-        page.goto(modules_url)
-        yield page
+        yield context.new_page()
+
+
+@pytest.fixture
+def bare_page(bare_tab: Page, modules_url: str) -> Iterator[Page]:
+    """An empty page that can `import('/browser/x.js')`; an uncaught error in it fails the test.
+
+    Its document, modules and storage are the test's own. What is set on the page from outside
+    would outlive the test: use `chromium` for a page with a size or a clock of its own.
+    """
+    errors: list[str] = []
+
+    def collect(error: Error) -> None:
+        errors.append(error.stack or error.message)
+
+    bare_tab.mouse.move(0, 0)
+    bare_tab.goto(modules_url)
+    bare_tab.evaluate("() => sessionStorage.clear()")
+    bare_tab.on("pageerror", collect)
+    yield bare_tab
+    bare_tab.remove_listener("pageerror", collect)
+    bare_tab.mouse.up()
     if errors:
         pytest.fail("Uncaught in the page:\n" + "\n".join(errors), pytrace=False)

@@ -46,13 +46,7 @@ function paint(canvas, slot) {
   context.fillRect(0, height, width, 1);
 }
 
-async function mount(traits) {
-  const style = document.createElement("link");
-  style.rel = "stylesheet";
-  style.href = "/browser/style.css";
-  const styled = new Promise((resolve) => style.addEventListener("load", resolve));
-  document.head.append(style);
-  await styled;
+async function mount(script, traits) {
   const cell = document.createElement("div");
   cell.className = "jp-Cell";
   cell.innerHTML = '<div class="nba-annotator"><div class="nba-root"><div></div></div></div>';
@@ -65,7 +59,8 @@ async function mount(traits) {
     host.before(canvas);
   }
   document.body.append(cell);
-  const { default: widget } = await import("/browser/view.js");
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  const { default: widget } = await import(url);
   const model = new FakeModel(traits);
   const end = widget.initialize({ model });
   const close = widget.render({ model, el: host });

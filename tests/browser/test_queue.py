@@ -6,6 +6,18 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
+
+@pytest.fixture
+def clock_page(chromium, modules_url):
+    """An empty page whose time passes only when told."""
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.clock.install()
+        page.goto(modules_url)
+        page.clock.pause_at("2030-01-01")
+        yield page
+
+
 START = """async ([name, storeId, pick]) => {
   const { Queue } = await import('/browser/queue.js');
   const sent = [];
@@ -87,57 +99,49 @@ def test_what_is_acknowledged_is_forgotten(bare_page):
     assert stored(bare_page) == 0
 
 
-def test_what_is_not_acknowledged_is_sent_again_and_again_ever_more_slowly(bare_page):
-    bare_page.clock.install()
-    bare_page.clock.pause_at("2030-01-01")
-    one = Queue(bare_page)
+def test_what_is_not_acknowledged_is_sent_again_and_again_ever_more_slowly(clock_page):
+    one = Queue(clock_page)
     one.add("undo", "redo")
 
-    bare_page.clock.run_for(2900)
+    clock_page.clock.run_for(2900)
     assert len(one.sent) == 2
-    bare_page.clock.run_for(200)
+    clock_page.clock.run_for(200)
     again = (one.client, [(1, "undo"), (2, "redo")], True)
     assert one.sent[2:] == [again]
-    bare_page.clock.run_for(5800)
+    clock_page.clock.run_for(5800)
     assert len(one.sent) == 3
-    bare_page.clock.run_for(200)
+    clock_page.clock.run_for(200)
     assert one.sent[2:] == [again] * 2
-    bare_page.clock.run_for(20_100 * 10)
+    clock_page.clock.run_for(20_100 * 10)
     assert len(one.sent) == 4 + 10  # after 12 s, then every 20 s
 
 
-def test_sending_again_ends_with_the_acknowledgement(bare_page):
-    bare_page.clock.install()
-    bare_page.clock.pause_at("2030-01-01")
-    one = Queue(bare_page)
+def test_sending_again_ends_with_the_acknowledgement(clock_page):
+    one = Queue(clock_page)
     one.add("undo")
     one.acknowledge(1)
 
-    bare_page.clock.run_for(60_000)
+    clock_page.clock.run_for(60_000)
     assert len(one.sent) == 1
 
 
-def test_a_lost_message_is_sent_again_while_new_ones_keep_coming(bare_page):
-    bare_page.clock.install()
-    bare_page.clock.pause_at("2030-01-01")
-    one = Queue(bare_page)
+def test_a_lost_message_is_sent_again_while_new_ones_keep_coming(clock_page):
+    one = Queue(clock_page)
     for _ in range(4):
         one.add("undo")
-        bare_page.clock.run_for(1000)
+        clock_page.clock.run_for(1000)
 
     assert [numbers for _, numbers, again in one.sent if again] == [
         [(1, "undo"), (2, "undo"), (3, "undo")]
     ]
 
 
-def test_a_closed_queue_sends_no_more(bare_page):
-    bare_page.clock.install()
-    bare_page.clock.pause_at("2030-01-01")
-    one = Queue(bare_page)
+def test_a_closed_queue_sends_no_more(clock_page):
+    one = Queue(clock_page)
     one.add("undo")
     one.run("queue.close()")
 
-    bare_page.clock.run_for(60_000)
+    clock_page.clock.run_for(60_000)
     assert len(one.sent) == 1
 
 
