@@ -35,10 +35,7 @@ export class TopBar {
     this.undo = make("undo", "undo", "Undo", () => desk.session.reverse("undo"));
     this.redo = make("redo", "redo", "Redo", () => desk.session.reverse("redo"));
     this.zoom = h("span", { class: "nba-zoom", title: "Zoom" });
-    this.hide = make("hide", "eye", "Hide or show all shapes", () => {
-      desk.hidden = !desk.hidden;
-      desk.changed();
-    });
+    this.hide = make("hide", "eye", "Hide or show all shapes", () => desk.toggleHidden());
     this.flag = make("flag", "flag", "Flag with a note", () => overlays.openNote());
     this.unsure = make("unsure", "unsure", "Unsure", () => desk.toggleUnsure());
     const group = (/** @type {(HTMLElement | null)[]} */ parts) =>

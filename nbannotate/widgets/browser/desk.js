@@ -8,7 +8,7 @@
 /** @import {Viewport} from "./geometry.js" */
 /** @import {Session} from "./session.js" */
 
-import { boxOf, fit, moved, tooSmall, zoomAt } from "./geometry.js";
+import { boxBetween, boxOf, fit, moved, tooSmall, zoomAt } from "./geometry.js";
 import { uuid } from "./ids.js";
 import { dashOf } from "./paint.js";
 
@@ -130,9 +130,29 @@ export class Desk {
   setTool(tool) {
     if (this.readOnly || !this.session.config.shapes) return;
     this.tool = tool;
-    if (tool !== "select") this.selected = null;
+    if (tool !== "select") this.select(null);
     const names = { box: "Draw boxes", extreme: "Boxes by four extreme clicks", select: "Select" };
     this.say(names[tool]);
+  }
+
+  toggleHidden() {
+    this.hidden = !this.hidden;
+    // What is not seen is not deleted or moved by a key.
+    if (this.hidden) this.select(null);
+    this.say(this.hidden ? "Shapes hidden" : "Shapes shown");
+  }
+
+  /** @param {LabelClass} item */
+  toggleClass({ id, name }) {
+    if (!this.hiddenClasses.delete(id)) this.hiddenClasses.add(id);
+    if (this.hiddenClasses.has(id) && this.selection?.class_id === id) this.select(null);
+    this.say(`${name} ${this.hiddenClasses.has(id) ? "hidden" : "shown"}`);
+  }
+
+  /** New shapes are seen. @param {number[]} classIds */
+  #unhide(classIds) {
+    this.hidden = false;
+    for (const id of classIds) this.hiddenClasses.delete(id);
   }
 
   // --- labels ---
@@ -154,6 +174,7 @@ export class Desk {
       return false;
     }
     const id = uuid();
+    this.#unhide([this.classId]);
     this.session.edit([newBox(slot.image, box, this.classId, id)]);
     const name = this.classOf(this.classId)?.name;
     this.said = `${name}: ${Math.round(box.width)} × ${Math.round(box.height)} px`;
@@ -164,6 +185,8 @@ export class Desk {
 
   /** @param {Label} shape @param {Partial<Label>} changes */
   update(shape, changes) {
+    const before = new Map(Object.entries(shape));
+    if (Object.entries(changes).every(([name, value]) => before.get(name) === value)) return;
     this.session.edit([{ op: "update", label_id: shape.label_id, changes }]);
   }
 
@@ -225,7 +248,7 @@ export class Desk {
     const shape = this.selection;
     if (!shape || this.readOnly) return;
     this.session.edit([{ op: "delete", label_id: shape.label_id }]);
-    this.selected = null;
+    this.select(null);
     this.say(`${this.classOf(shape.class_id)?.name ?? "Shape"} deleted`);
   }
 
@@ -258,7 +281,12 @@ export class Desk {
 
   copy() {
     const shape = this.selection;
-    clipboard = shape ? [shape] : this.shapes;
+    const shapes = shape ? [shape] : this.shapes;
+    if (!shapes.length) {
+      this.say("Nothing to copy");
+      return;
+    }
+    clipboard = shapes;
     this.say(clipboard.length === 1 ? "1 shape copied" : `${clipboard.length} shapes copied`);
   }
 
@@ -295,10 +323,12 @@ export class Desk {
     const slot = /** @type {Slot} */ (this.slot);
     const known = shapes.filter((shape) => this.classes.has(shape.class_id ?? -1));
     const changes = known.map((shape) => {
-      const box = moved(boxOf(shape), shift, shift, slot);
+      const { x, y, width, height } = moved(boxOf(shape), shift, shift, slot);
+      const box = boxBetween({ x, y }, { x: x + width, y: y + height }, slot);
       const change = newBox(slot.image, box, shape.class_id ?? 0, uuid());
       return { ...change, attributes: { ...shape.attributes } };
     });
+    this.#unhide(changes.map((change) => change.class_id));
     this.session.edit(changes);
     if (changes.length === 1) this.select(changes[0].label_id);
     this.say(changes.length === 1 ? "1 shape added" : `${changes.length} shapes added`);

@@ -105,10 +105,7 @@ export class Keys {
       paste: () => desk.paste(),
       duplicate: () => desk.duplicate(),
       copy_previous: () => desk.copyPrevious(),
-      hide: () => {
-        desk.hidden = !desk.hidden;
-        desk.say(desk.hidden ? "Shapes hidden" : "Shapes shown");
-      },
+      hide: () => desk.toggleHidden(),
       flag: () => overlays.openNote(),
       unsure: () => desk.toggleUnsure(),
       fit: () => desk.fit(),

@@ -54,18 +54,11 @@ export class Palette {
       ],
     );
     const eye = shapes
-      ? button({ icon: "eye", label: `Hide or show ${item.name}`, press: () => this.#toggle(item) })
+      ? button({ icon: "eye", label: `Hide or show ${item.name}`, press: () => desk.toggleClass(item) })
       : null;
     const row = h("div", { class: "nba-row" }, [pick, eye]);
     this.rows.set(item.id, { row, count, eye });
     return row;
-  }
-
-  /** @param {LabelClass} item */
-  #toggle(item) {
-    const hidden = this.desk.hiddenClasses;
-    if (!hidden.delete(item.id)) hidden.add(item.id);
-    this.desk.say(`${item.name} ${hidden.has(item.id) ? "hidden" : "shown"}`);
   }
 
   update() {
