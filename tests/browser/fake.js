@@ -46,7 +46,8 @@ function paint(canvas, slot) {
   context.fillRect(0, height, width, 1);
 }
 
-async function mount(script, traits) {
+/** A cell with a canvas for each slot, as ipycanvas leaves them; returns where the view goes. */
+function newCell(traits) {
   const cell = document.createElement("div");
   cell.className = "jp-Cell";
   cell.innerHTML = '<div class="nba-annotator"><div class="nba-root"><div></div></div></div>';
@@ -59,14 +60,19 @@ async function mount(script, traits) {
     host.before(canvas);
   }
   document.body.append(cell);
+  return { cell, host };
+}
+
+async function mount(script, traits) {
+  const { cell, host } = newCell(traits);
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const { default: widget } = await import(url);
   const model = new FakeModel(traits);
   const end = widget.initialize({ model });
   const close = widget.render({ model, el: host });
-  globalThis.fake = { model, cell, close, end, paint };
+  const again = () => widget.render({ model, el: newCell(traits).host });
+  globalThis.fake = { widget, model, cell, close, end, again, paint, FakeModel };
   await new Promise(requestAnimationFrame);
 }
 
 globalThis.mount = mount;
-globalThis.FakeModel = FakeModel;

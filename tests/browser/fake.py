@@ -205,7 +205,7 @@ class Widget:
         """Left, top, width and height of the picture on the page."""
         found = self.page.evaluate(
             """() => {
-              const shown = [...document.querySelectorAll('canvas.nba-slot')].filter(
+              const shown = [...fake.cell.querySelectorAll('canvas.nba-slot')].filter(
                 (canvas) => getComputedStyle(canvas).visibility === 'visible');
               if (shown.length !== 1) throw new Error(`${shown.length} pictures are shown`);
               const { left, top, width, height } = shown[0].getBoundingClientRect();

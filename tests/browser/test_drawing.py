@@ -332,7 +332,7 @@ def test_an_image_that_cannot_be_shown_says_why_and_takes_no_shapes(bare_page):
     assert "truncated; copy it again" in card.inner_text()
     assert widget.messages == []
     card.get_by_role("button").click()
-    assert widget.sent[-1] == {"type": "retry", "image": "a.jpg"}
+    assert {"type": "retry", "image": "a.jpg"} in widget.sent
 
 
 def test_a_filter_that_fits_no_image_says_so(bare_page):

@@ -351,6 +351,8 @@ export class Gestures {
     event.preventDefault();
     this.cancel();
     this.desk.fit();
+    // Its two clicks were taken for the corners of a box, which was said to be too small.
+    this.desk.say("The whole picture");
   }
 
   /** @param {WheelEvent} event */
