@@ -92,8 +92,11 @@ class Stage:
                 # page that was reloaded has forgotten. Painting one that never comes last first
                 # makes it name both.
                 first.clear()
-                self.canvas.clear()
+                # The picture replaces the one before in one go; after `clear` the canvas would be
+                # empty to the eye until the browser has decoded it.
+                self.canvas.global_composite_operation = "copy"
                 self.canvas.draw_image(self._pixels, 0, 0, width, height)
+                self.canvas.global_composite_operation = "source-over"
                 self.canvas.fill_style = f"rgb({red}, {green}, {blue})"
                 self.canvas.fill_rect(0, height, width, 1)
                 last.clear()

@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 # The picture that a view shows, and where: undefined until it is painted.
 SHOWN = """(view) => {
   const root = document.querySelectorAll('.nba-root')[view];
-  const canvas = [...(root?.querySelectorAll('canvas.nba-slot') ?? [])].find(
+  const canvas = [...(root?.querySelectorAll('canvas[class*=nba-slot-]') ?? [])].find(
     (one) => getComputedStyle(one).visibility === 'visible');
   if (!canvas) return undefined;
   const { left, top, width, height } = canvas.getBoundingClientRect();
