@@ -29,7 +29,8 @@ demo: $(VENV)/.demo ## open the first notebook on sample photos
 	if [ -n "$$CI" ] || { [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; }; \
 	then flags=--no-browser; fi; \
 	if [ "$$(id -u)" = 0 ]; then flags="$$flags --allow-root"; fi; \
-	exec $(BIN)/jupyter lab $$flags notebooks/01_quickstart.ipynb
+	exec $(BIN)/jupyter lab $$flags --ServerApp.root_dir=notebooks \
+	--LabApp.default_url=/lab/tree/01_quickstart.ipynb
 
 test: lint $(VENV)/.consumers $(VENV)/.chromium ## lint, then every test but the soak tests
 	@$(BIN)/pytest $(PYTEST_ARGS)
