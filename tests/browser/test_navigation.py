@@ -211,6 +211,7 @@ def test_two_fingers_zoom_and_pan_and_draw_nothing(widget):
     middle = ((one[0] + other[0]) / 2, one[1] + 20)
     assert widget.image(middle) == pytest.approx((200, 150), abs=1)
     assert widget.messages == []
+    assert widget.said == ""  # not even a box that was too small
 
 
 def test_one_finger_draws(widget):
