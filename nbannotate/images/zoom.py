@@ -23,6 +23,7 @@ from nbannotate.images.rendering import encode
 Box = tuple[float, float, float, float]
 
 _PIXELATED = 2.0  # from this magnification on, a pixel is shown as a square
+_EXACT_PIXELS = 250_000  # few enough to be looked at one by one, and cheap as a PNG
 _MAX_CROP_PIXELS = 64_000_000  # an 8K screen has 33 million
 
 
@@ -42,7 +43,7 @@ def decoded(raw: Raw, key: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
 
 
 def crop(raw: Raw | Decoded, key: str, box: Box, size: tuple[int, int]) -> bytes:
-    """Render a region of an image: a JPEG, or a PNG if it is transparent.
+    """Render a region of an image: a JPEG, or a PNG if it is small or transparent.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def crop(raw: Raw | Decoded, key: str, box: Box, size: tuple[int, int]) -> bytes
         method = Image.Resampling.LANCZOS if magnification < 1 else Image.Resampling.BICUBIC
     edges = max(left, 0.0), max(top, 0.0), min(right, pixels.width), min(bottom, pixels.height)
     part = pixels.resize(size, method, box=edges, reducing_gap=3.0)
-    return encode(part, lossless=False)[0]
+    return encode(part, lossless=size[0] * size[1] <= _EXACT_PIXELS)[0]
 
 
 class DecodedCache:

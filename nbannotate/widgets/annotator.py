@@ -358,7 +358,8 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the widget. Everything saved stays in the store."""
-        self._controller.close()
+        if hasattr(self, "_controller"):  # else it was refused; ipywidgets closes what it drops
+            self._controller.close()
         super().close()
 
     def __repr__(self) -> str:
