@@ -7,9 +7,7 @@ several times has several views; `view` counts them from 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from playwright.sync_api import Locator
@@ -36,6 +34,23 @@ SHOWN = """(view) => {
     canvas: [canvas.width, rows],
   };
 }"""
+
+# Whether a view shows the outline of a box: it is opaque in the middle of each side.
+DRAWN = f"""([view, x1, y1, x2, y2]) => {{
+  const shown = ({SHOWN})(view);
+  if (!shown) return false;
+  const sheet = document.querySelectorAll('.nba-root')[view].querySelector('canvas.nba-shapes');
+  const from = sheet.getBoundingClientRect();
+  const ratio = sheet.width / from.width;
+  const scale = shown.width / shown.canvas[0];
+  const isOpaque = ([x, y]) => {{
+    const left = Math.floor((shown.left + x * scale - from.left) * ratio);
+    const top = Math.floor((shown.top + y * scale - from.top) * ratio);
+    return sheet.getContext('2d').getImageData(left, top, 1, 1).data[3] === 255;
+  }};
+  const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];
+  return [[x1, y], [x2, y], [x, y1], [x, y2]].every(isOpaque);
+}}"""
 
 
 @dataclass(frozen=True)
@@ -136,6 +151,17 @@ def drag(one: Notebook, start: tuple[float, float], end: tuple[float, float]) ->
     mouse.move(*end)
 
 
+def is_drawn(one: Notebook, *box: float, view: int = 0) -> bool:
+    """Whether the outline of a box is to be seen now: x1, y1, x2, y2."""
+    found: bool = one.page.evaluate(DRAWN, [view, *box])
+    return found
+
+
+def wait_drawn(one: Notebook, *box: float, view: int = 0) -> None:
+    """Until the outline of a box is to be seen: x1, y1, x2, y2."""
+    one.page.wait_for_function(DRAWN, arg=[view, *box])
+
+
 def press(one: Notebook, *keys: str, view: int = 0) -> None:
     """Press keys with the focus on the picture."""
     stage(one, view).focus()
@@ -164,16 +190,15 @@ def wait_kernel(one: Notebook, expression: str, value: object, seconds: float = 
     )
 
 
-def reads(one: Notebook, read: Callable[[nba.Store], Any], store: str = "labels.db") -> Any:
-    """What `read` finds in the store on disk, opened by the test's own process."""
-    with nba.open(one.folder / store) as opened:
-        return read(opened)
+def opened(one: Notebook, store: str = "labels.db") -> nba.Store:
+    """The store on disk, opened by the test's own process; to be closed by it."""
+    return nba.open(one.folder / store)
 
 
 def stored(one: Notebook, store: str = "labels.db") -> pd.DataFrame:
     """The labels in the store on disk, read by the test's own process."""
-    frame: pd.DataFrame = reads(one, lambda opened: opened.labels, store)
-    return frame
+    with opened(one, store) as found:
+        return found.labels
 
 
 def boxes(labels: pd.DataFrame) -> list[Box]:
