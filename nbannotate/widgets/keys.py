@@ -127,7 +127,9 @@ def normal(key: str) -> str:
         *modifiers, last = [*key[:-2].split("+"), "+"]
     found = {m.capitalize() for m in modifiers}
     named = len(last) == 1 or _NAMED.fullmatch(last)
-    if not named or found - set(_MODIFIERS) or last.isspace():
+    # With Shift another symbol is typed, which is a key of its own; digits go by their place.
+    shifted = "Shift" in found and len(last) == 1 and not last.isalpha()
+    if not named or found - set(_MODIFIERS) or last.isspace() or shifted:
         raise NbannotateError(
             f"key {key!r} is none; write it like 'x', 'Ctrl+s', 'Shift+ArrowLeft', 'Enter' or 'F2'"
         )

@@ -82,7 +82,7 @@ def test_keys_are_written_as_the_browser_writes_them(given_key, written):
     assert normal(given_key) == written
 
 
-@pytest.mark.parametrize("bad", ["", "xy", "Hyper+x", "Escape", "Tab", "Ctrl+", "x+y"])
+@pytest.mark.parametrize("bad", ["", "xy", "Hyper+x", "Escape", "Tab", "Ctrl+", "x+y", "Shift+2"])
 def test_what_is_no_key_or_not_free_is_refused(bad):
     with pytest.raises(NbannotateError, match="key"):
         normal(bad)

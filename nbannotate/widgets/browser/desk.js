@@ -8,15 +8,12 @@
 /** @import {Viewport} from "./geometry.js" */
 /** @import {Session} from "./session.js" */
 
-import { boxBetween, boxOf, fit, moved, tooSmall, zoomAt } from "./geometry.js";
+import { boxOf, fit, moved, tooSmall, zoomAt } from "./geometry.js";
 import { uuid } from "./ids.js";
 import { dashOf } from "./paint.js";
+import { newBox, shapesOf } from "./shapes.js";
 
-const SHAPE_KINDS = new Set(["box"]);
 const LARGEST_ZOOM = 64;
-
-/** What was copied; shared by all widgets of the page. @type {Label[]} */
-let clipboard = [];
 
 export class Desk {
   /** @param {Session} session */
@@ -91,7 +88,7 @@ export class Desk {
 
   /** All shapes of the image, in the order in which they were made. @returns {Label[]} */
   get shapes() {
-    return (this.slot?.labels ?? []).filter((label) => SHAPE_KINDS.has(label.kind));
+    return shapesOf(this.slot?.labels ?? []);
   }
 
   /** The shapes that are to be seen. */
@@ -150,7 +147,7 @@ export class Desk {
   }
 
   /** New shapes are seen. @param {number[]} classIds */
-  #unhide(classIds) {
+  unhide(classIds) {
     this.hidden = false;
     for (const id of classIds) this.hiddenClasses.delete(id);
   }
@@ -173,12 +170,12 @@ export class Desk {
       this.say(`Too small: a side under ${smallest} px of the image is not kept`);
       return false;
     }
-    const id = uuid();
-    this.#unhide([this.classId]);
-    this.session.edit([newBox(slot.image, box, this.classId, id)]);
+    const change = newBox(slot.image, box, this.classId);
+    this.unhide([this.classId]);
+    this.session.edit([change]);
     const name = this.classOf(this.classId)?.name;
     this.said = `${name}: ${Math.round(box.width)} × ${Math.round(box.height)} px`;
-    if (this.session.config.select_new) this.select(id);
+    if (this.session.config.select_new) this.select(change.label_id);
     this.changed();
     return true;
   }
@@ -277,61 +274,6 @@ export class Desk {
     if (!shape || this.readOnly) return;
     this.update(shape, { attributes: { [name]: value } });
     this.say(`${name}: ${value === null ? "none" : String(value)}`);
-  }
-
-  copy() {
-    const shape = this.selection;
-    const shapes = shape ? [shape] : this.shapes;
-    if (!shapes.length) {
-      this.say("Nothing to copy");
-      return;
-    }
-    clipboard = shapes;
-    this.say(clipboard.length === 1 ? "1 shape copied" : `${clipboard.length} shapes copied`);
-  }
-
-  paste() {
-    const slot = this.slot;
-    if (!slot || !clipboard.length || !this.canDraw) return;
-    const here = clipboard[0].image === slot.image ? 12 / this.viewport.scale : 0;
-    this.#add(clipboard, here);
-  }
-
-  duplicate() {
-    const shape = this.selection;
-    if (shape && this.canDraw) this.#add([shape], 12 / this.viewport.scale);
-  }
-
-  /** The shapes of the image before this one, onto this one if nobody has touched it. */
-  copyPrevious() {
-    const slot = this.slot;
-    if (!slot || !this.canDraw) return;
-    const { slots } = this.session.state;
-    const previous = slots.find((other) => other.position === slot.position - 1);
-    const shapes = (previous?.labels ?? []).filter((label) => SHAPE_KINDS.has(label.kind));
-    if (slot.status !== "todo" || slot.labels.length) {
-      this.say("Not copied: this image has been worked on");
-    } else if (!shapes.length) {
-      this.say("The image before has no shapes");
-    } else {
-      this.#add(shapes, 0);
-    }
-  }
-
-  /** @param {Label[]} shapes @param {number} shift in image pixels */
-  #add(shapes, shift) {
-    const slot = /** @type {Slot} */ (this.slot);
-    const known = shapes.filter((shape) => this.classes.has(shape.class_id ?? -1));
-    const changes = known.map((shape) => {
-      const { x, y, width, height } = moved(boxOf(shape), shift, shift, slot);
-      const box = boxBetween({ x, y }, { x: x + width, y: y + height }, slot);
-      const change = newBox(slot.image, box, shape.class_id ?? 0, uuid());
-      return { ...change, attributes: { ...shape.attributes } };
-    });
-    this.#unhide(changes.map((change) => change.class_id));
-    this.session.edit(changes);
-    if (changes.length === 1) this.select(changes[0].label_id);
-    this.say(changes.length === 1 ? "1 shape added" : `${changes.length} shapes added`);
   }
 
   // --- images ---
@@ -455,16 +397,4 @@ export class Desk {
       y: hold(y, slot.height * scale, this.size.height),
     };
   }
-}
-
-/**
- * @param {string} image
- * @param {Box} box
- * @param {number} classId
- * @param {string} id
- * @returns {Extract<Change, {op: "create"}>}
- */
-function newBox(image, box, classId, id) {
-  const { x, y, width, height } = box;
-  return { op: "create", label_id: id, image, kind: "box", class_id: classId, x, y, width, height };
 }

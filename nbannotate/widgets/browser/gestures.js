@@ -349,6 +349,7 @@ export class Gestures {
   /** @param {MouseEvent} event */
   #doubleClick(event) {
     event.preventDefault();
+    if (this.desk.tool === "extreme" && this.desk.canDraw) return; // two points that lie close
     this.cancel();
     this.desk.fit();
     // Its two clicks were taken for the corners of a box, which was said to be too small.

@@ -10,6 +10,8 @@
 /** @import {Gestures} from "./gestures.js" */
 /** @import {Overlays} from "./overlays.js" */
 
+import { copy, copyPrevious, duplicate, paste } from "./clipboard.js";
+
 /**
  * The key of an event as the map writes it: "a", "?", "Ctrl+Shift+z", "Alt+ArrowLeft", "1".
  * @param {KeyboardEvent} event
@@ -101,10 +103,10 @@ export class Keys {
       delete: () => desk.deleteSelection(),
       undo: () => desk.session.reverse("undo"),
       redo: () => desk.session.reverse("redo"),
-      copy: () => desk.copy(),
-      paste: () => desk.paste(),
-      duplicate: () => desk.duplicate(),
-      copy_previous: () => desk.copyPrevious(),
+      copy: () => copy(desk),
+      paste: () => paste(desk),
+      duplicate: () => duplicate(desk),
+      copy_previous: () => copyPrevious(desk),
       hide: () => desk.toggleHidden(),
       flag: () => overlays.openNote(),
       unsure: () => desk.toggleUnsure(),

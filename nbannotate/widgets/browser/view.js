@@ -68,9 +68,13 @@ class View {
     this.layer.addEventListener("pointermove", () => session.clock.tick(), { signal });
     this.observer = new ResizeObserver(() => this.measure());
     this.observer.observe(host);
-    this.ratio = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
-    this.ratio.addEventListener("change", () => this.measure(), { signal });
+    this.watchRatio(signal);
     this.layer.addEventListener("click", (event) => this.giveFocusBack(event), { signal });
+    this.isPointing = false;
+    const note = (/** @type {Event} */ event) => { this.isPointing = event.type === "pointerdown"; };
+    this.layer.addEventListener("pointerdown", note, { signal, capture: true });
+    this.layer.addEventListener("keydown", note, { signal, capture: true });
+    this.layer.addEventListener("change", (event) => this.giveFocusBack(event), { signal });
     this.guard(signal);
     this.measure();
   }
@@ -78,11 +82,23 @@ class View {
   /**
    * After a press with the pointer the keys are the picture's again, so that Enter and Space do
    * not press the same button once more. With the keyboard the focus stays where it is.
-   * @param {MouseEvent} event
+   * @param {Event} event a click, or the change of a field
    */
   giveFocusBack(event) {
-    const pressed = event.target instanceof Element && event.target.closest("button, .nba-check");
-    if (pressed && event.detail > 0 && !this.overlays.open) this.stage.focus({ preventScroll: true });
+    const parts = event.type === "click" ? "button, .nba-check" : "select";
+    const pressed = event.target instanceof Element && event.target.closest(parts);
+    if (pressed && this.isPointing && !this.overlays.open) this.stage.focus({ preventScroll: true });
+  }
+
+  /** Draw anew at another sharpness, as when the window moves to another screen.
+   * @param {AbortSignal} signal */
+  watchRatio(signal) {
+    const ratio = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    const changed = () => {
+      this.measure();
+      this.watchRatio(signal);
+    };
+    ratio.addEventListener("change", changed, { signal, once: true });
   }
 
   /**
