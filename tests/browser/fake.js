@@ -20,7 +20,14 @@ class FakeModel {
     this.listeners.set(event, left);
   }
 
+  /** As anywidget hands out a model: another object each time. */
+  proxy() {
+    const bound = ["get", "on", "off", "send"].map((name) => [name, this[name].bind(this)]);
+    return Object.fromEntries(bound);
+  }
+
   send(content) {
+    if (this.isDead) throw new Error("Cannot send");
     // What a comm would carry: JSON.
     this.sent.push(JSON.parse(JSON.stringify(content)));
   }
@@ -66,12 +73,13 @@ function newCell(traits) {
 async function mount(script, traits) {
   const { cell, host } = newCell(traits);
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  const { default: widget } = await import(url);
+  const { default: create } = await import(url);
+  const widget = create();
   const model = new FakeModel(traits);
-  const end = widget.initialize({ model });
-  const close = widget.render({ model, el: host });
-  const again = () => widget.render({ model, el: newCell(traits).host });
-  globalThis.fake = { widget, model, cell, close, end, again, paint, FakeModel };
+  const end = widget.initialize({ model: model.proxy() });
+  const close = widget.render({ model: model.proxy(), el: host });
+  const again = () => widget.render({ model: model.proxy(), el: newCell(traits).host });
+  globalThis.fake = { create, widget, model, cell, close, end, again, paint, FakeModel };
   await new Promise(requestAnimationFrame);
 }
 

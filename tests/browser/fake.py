@@ -163,7 +163,8 @@ class Widget:
             **(traits or {}),
         }
         page.add_style_tag(content=STYLE)
-        page.add_script_tag(path=Path(__file__).parent / "fake.js")
+        if not page.evaluate("() => 'mount' in globalThis"):
+            page.add_script_tag(path=Path(__file__).parent / "fake.js")
         page.evaluate("([script, traits]) => mount(script, traits)", [SCRIPT, self.traits])
         self.stage = page.locator(".nba-stage")
         self.stage.focus()

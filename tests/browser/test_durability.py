@@ -43,6 +43,9 @@ ann = nba.Annotator(
 ann
 """
 INDOOR = "3"  # its key
+RESTART = f"""async () => {{ {PANEL}
+  await panel.sessionContext.session.kernel.restart();
+}}"""
 # The widget once more, under the second cell.
 SHOW_AGAIN = f"""async () => {{ {PANEL}
   panel.content.widgets[1].model.sharedModel.setSource('ann');
@@ -321,3 +324,45 @@ def draw_on_card(one):
     place = stage(one).bounding_box()
     drag(one, (place["x"] + 10, place["y"] + 10), (place["x"] + 80, place["y"] + 60))
     one.page.mouse.up()
+
+
+def restart(one):
+    """As the menu does."""
+    one.page.evaluate(RESTART)
+
+
+def kill(one):
+    """As a system without memory does; the server starts a new one by itself."""
+    os.kill(one.kernel_pid(), signal.SIGKILL)
+    one.page.locator(".jp-Dialog button.jp-mod-accept").click()
+
+
+@pytest.mark.parametrize("end", [restart, kill])
+def test_a_new_kernel_gets_what_was_unsaved_when_the_cell_runs_again(notebook, end):
+    one = notebook([CELL])
+    draw(one, 40, 30, 140, 90)
+    wait_saved(one)
+    with refusing(one):
+        draw(one, 200, 130, 300, 200)
+        wait_chip(one, "trouble")
+        end(one)
+        one.wait_for_kernel()
+        press(one, INDOOR)  # on a widget that has no kernel any more
+        wait_drawn(one, 200, 130, 300, 200)
+        assert wait_chip(one, "trouble") == ("NOT SAVED: the kernel has ended; run the cell again")
+    one.run_all()
+    wait_shown(one, "a.png")
+    wait_drawn(one, 40, 30, 140, 90)
+    wait_drawn(one, 200, 130, 300, 200)
+    wait_saved(one)
+
+    wanted = [
+        ("a.png", "cat", 40, 30, 100, 60),
+        ("a.png", "cat", 200, 130, 100, 70),
+        ("a.png", "indoor"),
+    ]
+    assert labelled(one) == wanted
+    draw(one, 10, 200, 110, 280)
+    wait_saved(one)
+    assert labelled(one) == [*wanted, ("a.png", "cat", 10, 200, 100, 80)]
+    assert n_edits(one) == 4

@@ -145,6 +145,17 @@ def test_a_closed_queue_sends_no_more(clock_page):
     assert len(one.sent) == 1
 
 
+def test_what_is_added_to_a_closed_queue_is_kept_for_the_next(bare_page):
+    one = Queue(bare_page, "one")
+    one.add("undo")
+    one.run("queue.close()")
+    one.add("redo")
+    assert len(one.sent) == 1
+
+    two = Queue(bare_page, "two")
+    assert two.sent == [(one.client, [(1, "undo"), (2, "redo")], True)]
+
+
 def test_after_a_reload_what_was_left_is_sent_under_its_client_and_number(bare_page):
     one = Queue(bare_page)
     one.add("undo", "redo", "undo")

@@ -129,6 +129,32 @@ def test_coming_online_sends_again(bare_page):
     assert [batch["again"] for batch in batches(widget)] == [False, True]
 
 
+def test_a_widget_whose_kernel_is_gone_keeps_edits_for_the_next_one(bare_page):
+    widget = Widget(bare_page)
+    widget.drag((50, 40), (150, 120))
+    bare_page.evaluate("() => { fake.model.isDead = true; }")
+    widget.drag((200, 40), (300, 120))
+    widget.press("v")
+    widget.click((250, 80))  # selects, of which a kernel would be told
+
+    assert chip(widget) == "NOT SAVED: the kernel has ended; run the cell again"
+    assert painted(widget, (50, 80))
+    client = batches(widget)[0]["client"]
+    bare_page.evaluate("() => { fake.close(); fake.cell.remove(); }")
+    widget = Widget(bare_page)
+    [again] = batches(widget)
+    assert (again["client"], again["again"]) == (client, True)
+    assert [one["seq"] for one in again["messages"]] == [1, 2]
+
+
+def test_a_restart_of_the_kernel_says_so_at_once(bare_page):
+    widget = Widget(bare_page)
+    widget.drag((50, 40), (150, 120))
+    bare_page.evaluate("() => fake.model.listeners.get('comm_live_update').forEach((f) => f())")
+
+    assert chip(widget) == "NOT SAVED: the kernel has ended; run the cell again"
+
+
 def test_a_second_view_shows_the_same(bare_page):
     widget = Widget(bare_page, [box("L", 1, 250, 40, 100, 80)])
     bare_page.evaluate("() => fake.again()")
@@ -167,12 +193,13 @@ def test_an_error_while_the_view_is_built_is_shown_instead_of_nothing(bare_page)
     widget = Widget(bare_page)
     text = bare_page.evaluate(
         """() => {
-          const { widget, FakeModel } = fake;
+          const { create, FakeModel } = fake;
           const broken = { ...fake.model.traits.config, keys: null };
           const traits = { ...fake.model.traits, config: broken };
           const el = document.createElement('div');
           document.body.append(el);
           const model = new FakeModel(traits);
+          const widget = create();
           widget.initialize({ model });
           try { widget.render({ model, el }); } catch (error) { /* also thrown */ }
           return el.innerText;

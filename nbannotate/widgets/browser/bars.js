@@ -183,7 +183,7 @@ export class BottomBar {
 
   #updateChip() {
     const { session } = this.desk;
-    const trouble = session.state.view.trouble;
+    const trouble = session.trouble;
     const unsaved = session.unsaved;
     const state = trouble ? "trouble" : unsaved ? "saving" : "saved";
     put(this.chip, "data-state", state);

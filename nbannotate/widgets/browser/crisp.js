@@ -32,7 +32,7 @@ export class Crisp {
     clearTimeout(this.timer);
     if (!wanted) return;
     this.timer = setTimeout(() => {
-      this.desk.session.model.send({ type: "look", ...wanted });
+      this.desk.session.send({ type: "look", ...wanted });
     }, REST);
   }
 

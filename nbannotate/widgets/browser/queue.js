@@ -38,6 +38,7 @@ export class Queue {
     this.wait = FIRST_WAIT;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+    this.closed = false;
     /** @type {Set<string>} former clients whose messages are ours to send */
     this.adopted = new Set();
     /** @type {Pending[]} */
@@ -58,6 +59,7 @@ export class Queue {
     this.seq += 1;
     this.pending = [...this.pending, { client: this.client, seq: this.seq, message }];
     this.#save();
+    if (this.closed) return;
     this.sendNow(this.client, [{ seq: this.seq, message }], false);
     // A timer that runs is left alone: it is for older messages, however fast new ones come.
     if (this.timer === undefined) this.#schedule();
@@ -80,6 +82,7 @@ export class Queue {
 
   /** Send everything again; the kernel leaves out what it has had. */
   resend() {
+    if (this.closed) return;
     /** @type {Map<string, {seq: number, message: Message}[]>} */
     const byClient = new Map();
     for (const { client, seq, message } of this.pending) {
@@ -91,7 +94,9 @@ export class Queue {
     this.#schedule();
   }
 
+  /** Send no more; what is pending or added is kept for the next queue of the store. */
   close() {
+    this.closed = true;
     clearTimeout(this.timer);
     live.delete(this.client);
   }
@@ -99,7 +104,7 @@ export class Queue {
   #schedule() {
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (!this.pending.length) return;
+    if (this.closed || !this.pending.length) return;
     this.timer = setTimeout(() => {
       this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
       this.resend();

@@ -38,9 +38,12 @@ export class Session {
     this.listeners = new Set();
     /** @type {State | null} */
     this.shown = null;
+    /** Whether the kernel that has this widget is gone, restarted perhaps. */
+    this.ended = false;
     this.queue = new Queue({
       storeId: this.config.store_id,
-      send: (client, messages, again) => model.send({ type: "messages", client, messages, again }),
+      send: (client, messages, again) =>
+        this.send({ type: "messages", client, messages, again }),
     });
     this.scheduled = false;
     this.resends = model.get("resend");
@@ -54,6 +57,8 @@ export class Session {
       });
     };
     for (const trait of TRAITS) model.on(`change:${trait}`, this.onChange);
+    this.end = () => this.#end();
+    model.on("comm_live_update", this.end); // Jupyter's widgets say so when their kernel restarts
     this.resend = () => this.queue.resend();
     globalThis.addEventListener("online", this.resend);
     this.queue.acknowledge(model.get("acked"));
@@ -101,6 +106,12 @@ export class Session {
     return this.queue.pending.length;
   }
 
+  /** Why what is done is not saved now; null if it is. */
+  get trouble() {
+    if (!this.ended) return this.state.view.trouble;
+    return this.unsaved ? "the kernel has ended; run the cell again" : null;
+  }
+
   /** @param {() => void} listener @returns {() => void} what ends it */
   subscribe(listener) {
     this.listeners.add(listener);
@@ -137,10 +148,23 @@ export class Session {
 
   /** Tell the kernel what is selected, for widgets attached to it. @param {string | null} labelId */
   select(labelId) {
-    this.model.send({ type: "select", label_id: labelId });
+    this.send({ type: "select", label_id: labelId });
+  }
+
+  /** Send what need not be kept until it is acknowledged. @param {any} content */
+  send(content) {
+    if (this.ended) return;
+    try {
+      this.model.send(content);
+    } catch (error) {
+      // Without its kernel a widget cannot send; the next one of this store will.
+      console.warn("nbannotate: the widget has lost its kernel", error);
+      this.#end();
+    }
   }
 
   close() {
+    this.model.off("comm_live_update", this.end);
     for (const trait of TRAITS) this.model.off(`change:${trait}`, this.onChange);
     globalThis.removeEventListener("online", this.resend);
     this.queue.close();
@@ -149,6 +173,13 @@ export class Session {
   /** @param {Message} message */
   #add(message) {
     this.queue.add(message);
+    this.#tell();
+  }
+
+  #end() {
+    if (this.ended) return;
+    this.ended = true;
+    this.queue?.close(); // none yet while it is made
     this.#tell();
   }
 

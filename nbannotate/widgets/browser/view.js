@@ -240,7 +240,7 @@ class View {
     this.card.dataset.key = key;
     const retry = button({
       text: "Try again", label: "Read the image again",
-      press: () => slot && session.model.send({ type: "retry", image: slot.image }),
+      press: () => slot && session.send({ type: "retry", image: slot.image }),
     });
     const all = button({
       text: "Show all", label: "Show all images",
@@ -291,45 +291,51 @@ class View {
   }
 }
 
-/** One session a model, however many views show it. @type {WeakMap<Model, Session>} */
-const sessions = new WeakMap();
-
-export default {
-  /** @param {{model: Model}} context */
-  initialize({ model }) {
-    const session = new Session(model);
-    sessions.set(model, session);
-    return () => session.close();
-  },
-  /** @param {{model: Model, el: HTMLElement}} context */
-  render({ model, el }) {
-    const session = sessions.get(model) ?? new Session(model);
-    sessions.set(model, session);
-    try {
-      let view = new View(session, el);
-      let config = session.config;
-      const unsubscribe = session.subscribe(() => {
-        if (session.config === config) return;
-        // Another scheme or other keys: bars, palette and keys are built from them.
-        config = session.config;
-        const desk = view.desk;
-        view.close();
-        view = new View(session, el);
-        view.desk.resume(desk);
-      });
-      return () => {
-        unsubscribe();
-        view.close();
-      };
-    } catch (error) {
-      // An error here would leave an empty cell; say what is wrong instead.
-      const text = error instanceof Error ? error.message : String(error);
-      el.append(h("div", { class: "nba-failed", role: "alert" }, [
-        h("strong", { text: "nbannotate could not show this widget" }),
-        h("p", { text }),
-        h("p", { text: "Run nbannotate.check() in a cell: it says what is missing and how to mend it." }),
-      ]));
-      throw error;
-    }
-  },
+/** What anywidget calls once a widget: one session, however many views show it. */
+export default () => {
+  // Not kept by model: `initialize` and each `render` get an object of their own for the same one.
+  /** @type {Session | undefined} */
+  let session;
+  return {
+    /** @param {{model: Model}} context */
+    initialize({ model }) {
+      session = new Session(model);
+      return () => session?.close();
+    },
+    /** @param {{model: Model, el: HTMLElement}} context */
+    render({ model, el }) {
+      session ??= new Session(model);
+      return render(session, el);
+    },
+  };
 };
+
+/** @param {Session} session @param {HTMLElement} el @returns {() => void} what ends the view */
+function render(session, el) {
+  try {
+    let view = new View(session, el);
+    let config = session.config;
+    const unsubscribe = session.subscribe(() => {
+      if (session.config === config) return;
+      // Another scheme or other keys: bars, palette and keys are built from them.
+      config = session.config;
+      const desk = view.desk;
+      view.close();
+      view = new View(session, el);
+      view.desk.resume(desk);
+    });
+    return () => {
+      unsubscribe();
+      view.close();
+    };
+  } catch (error) {
+    // An error here would leave an empty cell; say what is wrong instead.
+    const text = error instanceof Error ? error.message : String(error);
+    el.append(h("div", { class: "nba-failed", role: "alert" }, [
+      h("strong", { text: "nbannotate could not show this widget" }),
+      h("p", { text }),
+      h("p", { text: "Run nbannotate.check() in a cell: it says what is missing and how to mend it." }),
+    ]));
+    throw error;
+  }
+}
