@@ -75,8 +75,8 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]
     ...     [np.zeros((40, 60), np.uint8)], classes=["cat"], tags=["day", "night"], store=None
     ... )
     >>> label_id = ann.add("image-0001", label="cat", box=(5, 5, 20, 10))
-    >>> ann.labels.loc[label_id, ["label", "width"]].tolist()
-    ['cat', 20.0]
+    >>> ann.labels[["image", "label", "width"]].values.tolist()
+    [['image-0001', 'cat', 20.0]]
     """
 
     def __init__(
