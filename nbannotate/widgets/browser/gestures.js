@@ -52,6 +52,12 @@ export class Gestures {
      *   end: (at: Point) => void} | null} */
     this.drag = null;
 
+    let tool = desk.tool;
+    desk.subscribe(() => {
+      if (desk.tool === tool) return;
+      tool = desk.tool;
+      this.cancel(); // what was begun with the other tool
+    });
     const options = { signal };
     const on = (/** @type {string} */ type, /** @type {(event: any) => void} */ listener) =>
       stage.addEventListener(type, listener, options);

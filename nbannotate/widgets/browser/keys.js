@@ -193,17 +193,16 @@ export class Keys {
     this.desk.changed();
   }
 
-  /** Cancel; then deselect; then give the keyboard back. @param {HTMLElement} target */
+  /** Cancel and deselect; again: give the keyboard back. @param {HTMLElement} target */
   #escape(target) {
-    if (this.overlays.close() || this.gestures.cancel()) {
-      this.gestures.stage.focus({ preventScroll: true });
-    } else if (isTextField(target)) {
-      this.gestures.stage.focus({ preventScroll: true });
-    } else if (this.desk.selected) {
-      this.desk.select(null);
-    } else {
-      this.#giveBack(target);
+    const { desk, gestures, overlays } = this;
+    let used = overlays.close();
+    if (!used) {
+      used = gestures.cancel() || desk.selected !== null || isTextField(target);
+      desk.select(null);
     }
+    if (used) gestures.stage.focus({ preventScroll: true });
+    else this.#giveBack(target);
   }
 
   /** @param {HTMLElement} target */
