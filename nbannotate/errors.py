@@ -25,6 +25,10 @@ class StoreError(NbannotateError):
     """A store that cannot be opened, read or written."""
 
 
+class ConflictError(NbannotateError):
+    """A label or image that someone else has changed since it was read."""
+
+
 class FormatError(NbannotateError, ValueError):
     """A label file that cannot be read or written.
 

@@ -18,7 +18,8 @@ import pandas as pd
 
 from nbannotate.core.changes import Change, Changer
 from nbannotate.core.dataset import Dataset
-from nbannotate.core.edits import Edit, Row, inverted
+from nbannotate.core.edits import Batch, Edit, Row, inverted
+from nbannotate.core.events import Event, Listeners, Op
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
 from nbannotate.core.walk import Keep
@@ -28,29 +29,7 @@ from nbannotate.store import Store
 
 Order = Literal["sequential", "random"] | Callable[[Sequence[str]], Iterable[str]]
 
-
-@dataclass(frozen=True)
-class Event:
-    """What a commit did.
-
-    Parameters
-    ----------
-    op
-        ``edit``, ``undo`` or ``redo``.
-    batch
-        Its number in the history.
-    edits
-        The edits in it, in order.
-    """
-
-    op: Literal["edit", "undo", "redo"]
-    batch: int
-    edits: tuple[Edit, ...]
-
-    @property
-    def images(self) -> tuple[str, ...]:
-        """Keys of the images it touched, in order."""
-        return tuple(dict.fromkeys(edit.image for edit in self.edits))
+__all__ = ["Event", "Order", "Progress", "Project", "user_name"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +75,9 @@ class Project:
         new in this one.
     annotator
         Who edits; None: the name of the user of this machine.
+    on_error
+        Told of each error that a listener raises. None: it goes to the log, which a notebook
+        shows.
 
     Notes
     -----
@@ -109,16 +91,16 @@ class Project:
         schema: Schema,
         *,
         annotator: str | None = None,
+        on_error: Callable[[Exception], object] | None = None,
     ) -> None:
         self.source = source
         self.store = store
         self.annotator = user_name() if annotator is None else annotator
         self.lock = threading.RLock()
-        merged = store.schema.extended(schema)
-        if merged != store.schema:
-            store.schema = merged
-        self._listeners: list[Callable[[Event], object]] = []
+        store.extend_schema(schema)
+        self._listeners = Listeners(on_error)
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._seen = store.last_batch()
         self._undo = store.undo_stack(self.annotator)
         self._statuses = store.statuses()
         self._by_status = Counter(
@@ -153,8 +135,11 @@ class Project:
         frame["path"] = frame["path"].where(
             ~fresh, pd.Series([self.source.path(k) for k in keys], index=keys, dtype="string")
         )
-        for image, (width, height) in self._sizes.items():
-            frame.loc[image, ["width", "height"]] = [width, height]
+        sizes = pd.DataFrame.from_dict(
+            dict(self._sizes), orient="index", columns=["width", "height"], dtype="Int64"
+        ).reindex(frame.index)
+        for side in ("width", "height"):
+            frame[side] = sizes[side].fillna(frame[side])
         return images_table(frame)
 
     @property
@@ -234,27 +219,41 @@ class Project:
         ------
         LabelError, SchemaError
             If a change is not allowed; none of them is then made.
+        ConflictError
+            If someone else has changed the same since it was read; none of them is then made.
         StoreError
             If the store cannot take them; none of them is then made.
         """
         with self.lock:
+            # What is asked for again would be refused: its label is there, or gone, already.
+            if message is not None and message[1] <= self.store.acknowledged(message[0]):
+                return None
             edits = self._changer().edits(changes, seconds)
             return self._apply("edit", edits, seconds=seconds, message=message)
 
     def undo(self, *, message: tuple[str, int] | None = None) -> Event | None:
-        """Take back the last step that is not taken back; None if there is none."""
+        """Take back the last step that is not taken back; None if there is none.
+
+        `ConflictError` if someone else has changed the same since.
+        """
         with self.lock:
+            self.refresh()
             return self._reverse("undo", self._undo.to_undo, message)
 
     def redo(self, *, message: tuple[str, int] | None = None) -> Event | None:
         """Do the step again that was taken back last; None if there is none."""
         with self.lock:
+            self.refresh()
             return self._reverse("redo", self._undo.to_redo, message)
+
+    def refresh(self) -> None:
+        """Take in what other projects have committed to the store, and tell the listeners."""
+        with self.lock:
+            self._listeners.tell(*self._others())
 
     def listen(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Call `callback` with each `Event` once it is committed; returns what ends that."""
-        self._listeners.append(callback)
-        return lambda: self._listeners.remove(callback)
+        return self._listeners.add(callback)
 
     def keeps(
         self, status: str = "all", *, class_id: int | None = None, text: str = ""
@@ -297,6 +296,9 @@ class Project:
             unknown = [key for key in arranged if not self.source.has(key)]
             if unknown:
                 raise ImageError(f"order gave {unknown[0]!r}, which is no key of the images")
+            if len(set(arranged)) < len(arranged):
+                twice = Counter(arranged).most_common(1)[0][0]
+                raise ImageError(f"order gave {twice!r} more than once; give each image once")
             return arranged
         if order == "sequential":
             return keys
@@ -320,6 +322,7 @@ class Project:
             size=self.size,
             has_image=self.source.has,
             annotator=self.annotator,
+            clock=self.store.now,
         )
 
     def _reverse(
@@ -337,24 +340,39 @@ class Project:
         reverses: int | None = None,
         message: tuple[str, int] | None = None,
     ) -> Event | None:
-        batch = self.store.apply(
+        images = dict.fromkeys(edit.image for edit in edits)
+        number = self.store.apply(
             edits,
             annotator=self.annotator,
             seconds=seconds,
             reverses=reverses,
             message=message,
-            facts={edit.image: self._facts(edit.image) for edit in edits},
+            facts={image: self._facts(image) for image in images},
         )
-        if batch is None:
+        if number is None:
             return None
-        self._undo.push(batch, reverses)
-        self._seconds += seconds or 0.0
-        for edit in edits:
-            self._count(edit)
-        event = Event(op, batch, tuple(edits))
-        for listener in list(self._listeners):
-            listener(event)
+        others = self._others(number)
+        batch = Batch(number, self.annotator, reverses, seconds or 0.0, tuple(edits))
+        event = self._take_in(op, batch)
+        self._listeners.tell(*others, event)
         return event
+
+    def _others(self, before: int | None = None) -> list[Event]:
+        """Take in the batches that others have committed, those before a number of our own."""
+        end = self.store.last_batch() + 1 if before is None else before
+        if end == self._seen + 1:
+            return []
+        batches = self.store.batches_after(self._seen)
+        return [self._take_in("other", batch) for batch in batches if batch.number < end]
+
+    def _take_in(self, op: Op, batch: Batch) -> Event:
+        if batch.annotator == self.annotator:
+            self._undo.push(batch.number, batch.reverses)
+        self._seconds += batch.seconds
+        for edit in batch.edits:
+            self._count(edit)
+        self._seen = batch.number
+        return Event(op, batch.number, batch.edits)
 
     def _facts(self, image: str) -> Row:
         found = self.size(image)

@@ -46,6 +46,31 @@ def inverted(edits: Sequence[Edit]) -> list[Edit]:
     return [edit.inverse() for edit in reversed(edits)]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Edits that were committed together.
+
+    Parameters
+    ----------
+    number
+        Its number in the history.
+    annotator
+        Who made it.
+    reverses
+        Number of the batch that it takes back; None if it is no undo or redo.
+    seconds
+        Active time spent on it.
+    edits
+        The edits in it, in order.
+    """
+
+    number: int
+    annotator: str | None
+    reverses: int | None
+    seconds: float
+    edits: tuple[Edit, ...]
+
+
 @dataclass
 class UndoStack:
     """Which batch an undo or a redo reverses next, folded from the history.

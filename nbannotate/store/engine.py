@@ -65,7 +65,6 @@ def explain(error: sa.exc.SQLAlchemyError) -> str:
         ("locked", f"was busy for {BUSY_SECONDS:g} s; close the program that writes to it"),
         ("full", "the disk is full; make room, then try again"),
         ("disk I/O", "the disk failed; check it, then try again"),
-        ("UNIQUE constraint failed: labels.label_id", "a label of that id is there already"),
     ):
         if sign in cause:
             return f"{words} ({cause})"

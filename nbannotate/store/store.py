@@ -7,6 +7,8 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,21 @@ import pandas as pd
 import sqlalchemy as sa
 
 from nbannotate.core.dataset import Dataset
-from nbannotate.core.edits import Edit, Row, UndoStack
+from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
-from nbannotate.errors import StoreError
+from nbannotate.errors import SchemaError, StoreError
 from nbannotate.store import tables
 from nbannotate.store.engine import create_engine, explain
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
+from nbannotate.store.writing import rows_among, touch, write
 
 UNDO_DEPTH = 1000
-_CHUNK = 500  # SQLite's oldest limit on variables in one statement is 999
+_LAST = (
+    sa.select(tables.history.c.batch, tables.history.c.at)
+    .order_by(tables.history.c.seq.desc())
+    .limit(1)
+)
 
 
 class Store:
@@ -43,42 +50,43 @@ class Store:
         self.name = name
         self._engine = engine
         self._lock = threading.RLock()
-        with self._transaction(write=True) as connection:
-            tables.metadata.create_all(connection)
-            rows = connection.execute(sa.select(tables.meta)).mappings()
-            found: dict[str, Any] = {row["key"]: row["value"] for row in rows}
-            version = found.get("version", tables.VERSION)
-            if version > tables.VERSION:
-                raise StoreError(
-                    f"{name}: written by a newer nbannotate (store version {version}, this one "
-                    f"reads {tables.VERSION}); upgrade with: pip install -U nbannotate"
-                )
-            if "id" not in found:
-                found["id"] = str(uuid.uuid4())
-                _insert_meta(connection, {"version": tables.VERSION, "id": found["id"]})
-        self.id: str = found["id"]
-        self._schema = Schema.from_dict(found.get("schema", {}))
-        self._last_at = self._scalar(sa.select(sa.func.max(tables.history.c.at))) or 0
+        self._last_at = 0
+        try:
+            with self._transaction(write=True) as connection:
+                self.id: str = self._set_up(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        self._stored_schema: Row = {}
+        self._schema = Schema()
 
     def __repr__(self) -> str:
         return f"Store({self.name!r})"
 
     @property
     def schema(self) -> Schema:
-        """The scheme of the labels in the store."""
-        return self._schema
+        """The scheme of the labels in the store, as it is now."""
+        with self._transaction() as connection:
+            return self._read_schema(connection)
 
     @schema.setter
     def schema(self, schema: Schema) -> None:
         with self._transaction(write=True) as connection:
-            connection.execute(sa.delete(tables.meta).where(tables.meta.c.key == "schema"))
-            _insert_meta(connection, {"schema": schema.to_dict()})
-        self._schema = schema
+            self._write_schema(connection, schema)
+
+    def extend_schema(self, schema: Schema) -> None:
+        """Add to the store's scheme what this one has and it lacks; see `Schema.extended`."""
+        with self._transaction(write=True) as connection:
+            stored = self._read_schema(connection)
+            extended = stored.extended(schema)
+            if extended != stored:
+                self._write_schema(connection, extended)
 
     @property
     def labels(self) -> pd.DataFrame:
         """All labels as a DataFrame, a copy."""
-        return labels_frame(self._rows(sa.select(tables.labels)), self._schema)
+        with self._lock:
+            return labels_frame(self._rows(sa.select(tables.labels)), self.schema)
 
     @property
     def images(self) -> pd.DataFrame:
@@ -88,8 +96,9 @@ class Store:
     @property
     def history(self) -> pd.DataFrame:
         """Every edit ever made, oldest first, as a DataFrame, a copy."""
-        rows = self._rows(sa.select(tables.history).order_by(tables.history.c.seq))
-        return history_frame(rows, self._schema)
+        query = sa.select(tables.history).order_by(tables.history.c.seq)
+        with self._lock:
+            return history_frame(self._rows(query), self.schema)
 
     @property
     def dataset(self) -> Dataset:
@@ -100,7 +109,7 @@ class Store:
             missing = labels["image"][~labels["image"].isin(known.index)].unique()
             if len(missing):
                 known = pd.concat([known, images_table(missing)])
-            return Dataset(labels, known, self._schema)
+            return Dataset(labels, known, self.schema)
 
     @property
     def annotators(self) -> list[str]:
@@ -143,22 +152,23 @@ class Store:
 
         Raises
         ------
+        ConflictError
+            If a label or image is not any more as an edit has it ``before``.
         StoreError
-            If the database refuses. Nothing of the batch is then in it.
+            If the database refuses. In either case nothing of the batch is in it.
         """
         with self._transaction(write=True) as connection:
             if message is not None and not self._take(connection, *message):
                 return None
             if not edits:
                 return None
-            at = self._now()
-            last = connection.scalar(sa.select(sa.func.max(tables.history.c.batch)))
-            batch = 1 if last is None else int(last) + 1
-            for edit in edits:
-                _change(connection, edit, at)
-            _touch(
-                connection, edits, seconds or 0.0, {"annotator": annotator, "updated": at}, facts
-            )
+            last = connection.execute(_LAST).first()
+            batch = 1 if last is None else last.batch + 1
+            if last is not None:  # another process may have written it, by a faster clock
+                self._last_at = max(self._last_at, last.at)
+            at = self.now()
+            write(connection, edits, at)
+            touch(connection, edits, seconds or 0.0, {"annotator": annotator, "updated": at}, facts)
             connection.execute(
                 sa.insert(tables.history),
                 [
@@ -188,9 +198,26 @@ class Store:
     def batch(self, number: int) -> list[Edit]:
         """The edits of one batch, in order."""
         query = sa.select(tables.history).where(tables.history.c.batch == number)
+        return [_edit(row) for row in self._rows(query.order_by(tables.history.c.seq))]
+
+    def last_batch(self) -> int:
+        """Number of the last batch; 0 before the first."""
+        return int(self._scalar(sa.select(sa.func.max(tables.history.c.batch))) or 0)
+
+    def batches_after(self, number: int) -> list[Batch]:
+        """The batches committed after this one, by whomever, oldest first."""
+        column = tables.history.c
+        query = sa.select(tables.history).where(column.batch > number)
+        rows = self._rows(query.order_by(column.batch, column.seq))
         return [
-            Edit(row["op"], row["image"], row["label_id"], row["before"], row["after"])
-            for row in self._rows(query.order_by(tables.history.c.seq))
+            Batch(
+                batch,
+                first["annotator"],
+                first["reverses"],
+                first["seconds"] or 0.0,
+                (_edit(first), *map(_edit, others)),
+            )
+            for batch, (first, *others) in groupby(rows, key=itemgetter("batch"))
         ]
 
     def undo_stack(self, annotator: str | None) -> UndoStack:
@@ -263,10 +290,52 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _now(self) -> int:
-        # A clock that goes backwards must not reorder the history.
-        self._last_at = max(time.time_ns() // 1000, self._last_at + 1)
-        return self._last_at
+    def now(self) -> int:
+        """Microseconds since 1970, UTC; each time later than the last, whatever the clock does."""
+        with self._lock:
+            self._last_at = max(time.time_ns() // 1000, self._last_at + 1)
+            return self._last_at
+
+    def _set_up(self, connection: sa.Connection) -> str:
+        """Make or check the layout; returns the store's id."""
+        there = set(sa.inspect(connection).get_table_names())
+        if there and tables.meta.name not in there:
+            raise StoreError(f"{self.name}: is the database of another program; give another path")
+        tables.metadata.create_all(connection)
+        rows = connection.execute(sa.select(tables.meta)).mappings()
+        found: dict[str, Any] = {row["key"]: row["value"] for row in rows}
+        version = found.get("version", tables.VERSION)
+        if version > tables.VERSION:
+            raise StoreError(
+                f"{self.name}: written by a newer nbannotate (store version {version}, this one "
+                f"reads {tables.VERSION}); upgrade with: pip install -U nbannotate"
+            )
+        if "id" not in found:
+            found["id"] = str(uuid.uuid4())
+            _insert_meta(connection, {"version": tables.VERSION, "id": found["id"]})
+        last = connection.execute(_LAST).first()
+        self._last_at = 0 if last is None else last.at
+        return str(found["id"])
+
+    def _read_schema(self, connection: sa.Connection) -> Schema:
+        # Another process may have changed it, and an id must never get a second meaning.
+        query = sa.select(tables.meta.c.value).where(tables.meta.c.key == "schema")
+        stored = connection.scalar(query) or {}
+        if stored != self._stored_schema:
+            self._schema, self._stored_schema = Schema.from_dict(stored), stored
+        return self._schema
+
+    def _write_schema(self, connection: sa.Connection, schema: Schema) -> None:
+        stored = self._read_schema(connection)
+        kept = {c.id for c in (*schema.classes, *schema.tag_choices)}
+        for item in (*stored.classes, *stored.tag_choices):
+            if item.id not in kept:
+                raise SchemaError(
+                    f"the scheme would lose {item.name!r} (id {item.id}), which labels and their "
+                    "history may need; set it to retired=True instead"
+                )
+        connection.execute(sa.delete(tables.meta).where(tables.meta.c.key == "schema"))
+        _insert_meta(connection, {"schema": schema.to_dict()})
 
     def _take(self, connection: sa.Connection, client: str, seq: int) -> bool:
         column = tables.clients.c
@@ -295,10 +364,8 @@ class Store:
     def _rows_among(
         self, query: sa.Select[*tuple[Any, ...]], column: sa.ColumnElement[Any], keys: Sequence[str]
     ) -> list[Row]:
-        rows: list[Row] = []
-        for start in range(0, len(keys), _CHUNK):
-            rows += self._rows(query.where(column.in_(keys[start : start + _CHUNK])))
-        return rows
+        with self._transaction() as connection:
+            return rows_among(connection, query, column, keys)
 
     def _scalar(self, query: sa.Select[*tuple[Any, ...]]) -> Any:
         with self._transaction() as connection:
@@ -328,53 +395,10 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
     return Store(create_engine(file), str(path))
 
 
+def _edit(row: Row) -> Edit:
+    return Edit(row["op"], row["image"], row["label_id"], row["before"], row["after"])
+
+
 def _insert_meta(connection: sa.Connection, values: Row) -> None:
     rows: list[Row] = [{"key": key, "value": value} for key, value in values.items()]
     connection.execute(sa.insert(tables.meta), rows)
-
-
-def _touch(
-    connection: sa.Connection,
-    edits: Sequence[Edit],
-    seconds: float,
-    values: Row,
-    facts: Mapping[str, Row] | None,
-) -> None:
-    """Note on the images who worked on them last and, on the first, for how long."""
-    for place, image in enumerate(dict.fromkeys(edit.image for edit in edits)):
-        about = (facts or {}).get(image, {})
-        _change_image(connection, image, {**about, **values}, seconds if place == 0 else 0.0)
-
-
-def _change(connection: sa.Connection, edit: Edit, at: int) -> None:
-    table = tables.labels
-    if edit.op == "image":
-        assert edit.after is not None
-        _change_image(connection, edit.image, {**edit.after, "updated": at})
-    elif edit.op == "create":
-        assert edit.after is not None
-        connection.execute(sa.insert(table), {**edit.after, "updated": at})
-    elif edit.op == "update":
-        assert edit.after is not None
-        where = table.c.label_id == edit.label_id
-        done = connection.execute(sa.update(table).where(where), {**edit.after, "updated": at})
-        _expect_one(done.rowcount, edit)
-    else:
-        done = connection.execute(sa.delete(table).where(table.c.label_id == edit.label_id))
-        _expect_one(done.rowcount, edit)
-
-
-def _expect_one(count: int, edit: Edit) -> None:
-    if count != 1:
-        raise StoreError(
-            f"label {edit.label_id!r} of {edit.image!r} is not in the store any more, so it "
-            "cannot be changed; refresh the view"
-        )
-
-
-def _change_image(connection: sa.Connection, image: str, values: Row, seconds: float = 0.0) -> None:
-    table = tables.images
-    more: Row = {"seconds": table.c.seconds + seconds} if seconds else {}
-    update = sa.update(table).where(table.c.image == image).values(**values, **more)
-    if connection.execute(update).rowcount == 0:
-        connection.execute(sa.insert(table), {"image": image, **values, "seconds": seconds})

@@ -1,0 +1,100 @@
+"""One batch of edits written into the labels and images tables, if they are as it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nbannotate.core.draft import Draft
+from nbannotate.core.edits import Edit, Row
+from nbannotate.errors import ConflictError
+from nbannotate.store import tables
+
+_CHUNK = 500  # SQLite's oldest limit on variables in one statement is 999
+
+
+def write(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
+    """Write the edits in order; `ConflictError` if a row is not as one has it ``before``."""
+    draft = _draft(connection, edits)
+    for edit in edits:
+        _refuse_conflict(edit, draft)
+        _change(connection, edit, at)
+        draft.take(edit)
+
+
+def touch(
+    connection: sa.Connection,
+    edits: Sequence[Edit],
+    seconds: float,
+    values: Row,
+    facts: Mapping[str, Row] | None,
+) -> None:
+    """Note on the images who worked on them last and, on the first, for how long."""
+    for place, image in enumerate(dict.fromkeys(edit.image for edit in edits)):
+        about = (facts or {}).get(image, {})
+        _change_image(connection, image, {**about, **values}, seconds if place == 0 else 0.0)
+
+
+def rows_among(
+    connection: sa.Connection,
+    query: sa.Select[*tuple[Any, ...]],
+    column: sa.ColumnElement[Any],
+    keys: Sequence[str],
+) -> list[Row]:
+    """The rows of a query whose column is one of the keys."""
+    rows: list[Row] = []
+    for start in range(0, len(keys), _CHUNK):
+        part = query.where(column.in_(keys[start : start + _CHUNK]))
+        rows += [dict(row) for row in connection.execute(part).mappings()]
+    return rows
+
+
+def _draft(connection: sa.Connection, edits: Sequence[Edit]) -> Draft:
+    """The labels and images of the edits as they are now."""
+    ids = list(dict.fromkeys(edit.label_id for edit in edits if edit.label_id is not None))
+    keys = list(dict.fromkeys(edit.image for edit in edits if edit.op == "image"))
+    label_rows = rows_among(connection, sa.select(tables.labels), tables.labels.c.label_id, ids)
+    image_rows = rows_among(connection, sa.select(tables.images), tables.images.c.image, keys)
+    labels = {row["label_id"]: row for row in label_rows}
+    images = {row["image"]: row for row in image_rows}
+    return Draft(lambda image: [], labels.get, images.get)
+
+
+def _refuse_conflict(edit: Edit, draft: Draft) -> None:
+    what = f"image {edit.image!r}" if edit.label_id is None else f"a label of {edit.image!r}"
+    row = draft.image(edit.image) if edit.label_id is None else draft.label(edit.label_id)
+    if edit.op == "create":
+        if row is not None:
+            raise ConflictError(f"{what} with the id {edit.label_id!r} is there already")
+    elif row is None:
+        raise ConflictError(f"{what} ({edit.label_id!r}) is gone: someone has deleted it since")
+    else:
+        for name, value in (edit.before or {}).items():
+            if name != "updated" and row.get(name) != value:
+                raise ConflictError(
+                    f"{what}: someone has changed its {name} since; look at it as it is now"
+                )
+
+
+def _change(connection: sa.Connection, edit: Edit, at: int) -> None:
+    table = tables.labels
+    if edit.op == "image":
+        _change_image(connection, edit.image, {**(edit.after or {}), "updated": at})
+    elif edit.op == "create":
+        connection.execute(sa.insert(table), {**(edit.after or {}), "updated": at})
+    elif edit.op == "update":
+        where = table.c.label_id == edit.label_id
+        values = {**(edit.after or {}), "updated": at}
+        connection.execute(sa.update(table).where(where), values)
+    else:
+        connection.execute(sa.delete(table).where(table.c.label_id == edit.label_id))
+
+
+def _change_image(connection: sa.Connection, image: str, values: Row, seconds: float = 0.0) -> None:
+    table = tables.images
+    more: Row = {"seconds": table.c.seconds + seconds} if seconds else {}
+    update = sa.update(table).where(table.c.image == image).values(**values, **more)
+    if connection.execute(update).rowcount == 0:
+        connection.execute(sa.insert(table), {"image": image, **values, "seconds": seconds})
