@@ -40,6 +40,8 @@ export class Desk {
     /** @type {Set<() => void>} */
     this.listeners = new Set();
     this.said = "";
+    /** What is plain to see, and so for screen readers only. */
+    this.whispered = "";
     this.ordered = [...schema.classes, ...schema.tags.flatMap((group) => group.choices)];
     this.classes = new Map(
       this.ordered.map((item, place) => [item.id, { item, dash: dashOf(place) }]),
@@ -119,7 +121,7 @@ export class Desk {
     this.selected = id;
     this.session.select(id);
     const label = this.selection;
-    if (label) this.said = `${this.classOf(label.class_id)?.name ?? label.kind} selected`;
+    if (label) this.whispered = `${this.classOf(label.class_id)?.name ?? label.kind} selected`;
     this.changed();
   }
 
@@ -174,7 +176,7 @@ export class Desk {
     this.unhide([this.classId]);
     this.session.edit([change]);
     const name = this.classOf(this.classId)?.name;
-    this.said = `${name}: ${Math.round(box.width)} × ${Math.round(box.height)} px`;
+    this.whispered = `${name}: ${Math.round(box.width)} × ${Math.round(box.height)} px`;
     if (this.session.config.select_new) this.select(change.label_id);
     this.changed();
     return true;

@@ -110,7 +110,7 @@ export function paintShapes(sheet, shapes, viewport, classes) {
   if (inView <= NAMED) {
     for (const [id, boxes] of byClass) {
       const item = classes.get(id)?.item;
-      if (item) for (const box of boxes) paintName(context, item.name, item.color, box, sheet);
+      if (item) for (const box of boxes) nameAt(context, item.name, item.color, box, sheet);
     }
   }
 }
@@ -122,7 +122,7 @@ export function paintShapes(sheet, shapes, viewport, classes) {
  * @param {Box} box on the screen
  * @param {{width: number, height: number}} sheet
  */
-function paintName(context, name, color, box, sheet) {
+function nameAt(context, name, color, box, sheet) {
   if (box.width < 14 || box.height < 8) return;
   context.font = FONT;
   const width = Math.min(context.measureText(name).width + 8, Math.max(60, box.width + 4));
@@ -140,6 +140,19 @@ function paintName(context, name, color, box, sheet) {
   context.textBaseline = "middle";
   context.fillText(name, x + 4, y + 8.5);
   context.restore();
+}
+
+/**
+ * The name of a shape in the hand.
+ * @param {CanvasRenderingContext2D} context
+ * @param {string} name
+ * @param {string} color
+ * @param {Box} box in image pixels
+ * @param {Viewport} viewport
+ * @param {{width: number, height: number}} sheet
+ */
+export function paintName(context, name, color, box, viewport, sheet) {
+  nameAt(context, name, color, onScreen(box, viewport), sheet);
 }
 
 /**

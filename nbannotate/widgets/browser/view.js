@@ -19,7 +19,7 @@ import { boxOf } from "./geometry.js";
 import { Gestures } from "./gestures.js";
 import { Keys } from "./keys.js";
 import { Overlays } from "./overlays.js";
-import { paintBox, paintCrosshair, paintPoints, paintShapes, paintSize, Sheet } from "./paint.js";
+import { paintBox, paintCrosshair, paintName, paintPoints, paintShapes, paintSize, Sheet } from "./paint.js";
 import { Palette } from "./palette.js";
 import { Session } from "./session.js";
 import { Stages } from "./stage.js";
@@ -216,6 +216,7 @@ class View {
       const color = desk.classOf(shape.class_id)?.color ?? "#ffffff";
       paintBox(context, boxOf(shape), viewport, { color, handles: desk.canDraw, wide: true });
       if (desk.dragged) paintSize(context, boxOf(shape), viewport, live);
+      else paintName(context, desk.classOf(shape.class_id)?.name ?? "", color, boxOf(shape), viewport, live);
     }
     if (gestures.draft) {
       paintBox(context, gestures.draft, viewport, { color: desk.color });
@@ -264,11 +265,11 @@ class View {
       write(this.spoken, notice.text);
       return;
     }
-    const said = this.desk.said;
-    if (!said) return;
-    this.desk.said = "";
-    write(this.spoken, said);
-    this.showToast(said, false);
+    const { said, whispered } = this.desk;
+    if (!said && !whispered) return;
+    this.desk.said = this.desk.whispered = "";
+    write(this.spoken, said || whispered);
+    if (said) this.showToast(said, false);
   }
 
   /** @param {string} text @param {boolean} error */
