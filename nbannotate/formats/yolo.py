@@ -94,13 +94,21 @@ def write(
     Raises
     ------
     FormatError
-        If an image is no file, its size is unknown, or the folder holds other things.
+        If there is no image to write, one is no file, its size is unknown, or the folder holds
+        other things.
     """
     path = Path(path)
     base = None if root is None else Path(root)
     if copy not in ("link", "copy", "none"):
         raise FormatError(path, "", f"copy={copy!r}; use 'link', 'copy' or 'none'")
     chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
+    if chosen.empty:
+        raise FormatError(
+            path,
+            "",
+            f"none of the {len(dataset.images)} images is done or has a shape, so there is nothing "
+            "to train on; label some, or take all as background with only='all'",
+        )
     lost = extra_columns(dataset)
     _count(lost, "images not reviewed", len(dataset.images) - len(chosen))
     size = sizes(chosen, base, path)
@@ -209,7 +217,7 @@ def _label_texts(
         "\n"
     )
     ends = np.searchsorted(at[order], np.arange(len(keys)), side="right").tolist()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:-1]
     return [
         "\n".join([*lines[start:end], ""]) if end > start else ""
         for start, end in zip(starts, ends, strict=True)

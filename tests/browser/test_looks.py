@@ -68,8 +68,15 @@ FAULTS = """() => {
   for (const one of document.querySelectorAll('.nba-bar, .nba-main, .nba-palette, .nba-overlay')) {
     if (one.scrollWidth > one.clientWidth + 1) faults.push(`${one.className} sticks out`);
   }
+  const edge = document.querySelector('.nba-root').getBoundingClientRect().right;
+  for (const one of document.querySelectorAll('.nba-bar > *, .nba-palette')) {
+    const { right } = one.getBoundingClientRect();
+    if (seen(one) && right > edge) faults.push(`${one.className} is cut`);
+  }
   return faults;
 }"""
+# A resize is told between two frames.
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def look(one, name):
@@ -109,13 +116,19 @@ def test_boxes(notebook, theme):
     look(one, f"{theme}-7-zoomed")
 
 
-@pytest.mark.parametrize("width", [560, 820, 1600])
-def test_widths(notebook, width):
-    one = notebook([BOXES], viewport=(width, 900))
+def test_widths(notebook):
+    one = notebook([BOXES], viewport=(1280, 900), front_end="notebook")
     wait_shown(one, "astronaut.jpg")
     draw(one, 170, 10, 300, 190)
+    press(one, "f")
+    one.page.keyboard.press("Enter")
+    press(one, "u")
     wait_saved(one)
-    look(one, f"width-{width}")
+    for width in (400, 560, 820, 900, 1000, 1600):
+        one.page.set_viewport_size({"width": width, "height": 900})
+        one.page.wait_for_function("(width) => innerWidth === width", arg=width)
+        one.page.evaluate(FRAMES)
+        look(one, f"width-{width}")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

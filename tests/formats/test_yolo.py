@@ -352,3 +352,15 @@ def test_yaml_runs_no_code(tmp_path):
     yolo.read(tmp_path)
 
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("split", [None, (0.8, 0.1, 0.1)])
+def test_without_a_reviewed_image_there_is_nothing_to_train_on(tmp_path, split):
+    save_image(tmp_path / "src" / "a.jpg")
+    labels = pd.DataFrame({"image": pd.Series(dtype=str)})
+    dataset = Dataset(labels, ["a.jpg"], Schema(classes=["cat"]))
+    with pytest.raises(FormatError, match="none of the 1 images is done"):
+        yolo.write(dataset, tmp_path / "out", root=tmp_path / "src", split=split)
+    assert not (tmp_path / "out").exists()
+    report = yolo.write(dataset, tmp_path / "out", root=tmp_path / "src", only="all")
+    assert (report.images, report.labels) == (1, 0)

@@ -25,7 +25,7 @@ import { Session } from "./session.js";
 import { Stages } from "./stage.js";
 
 /** Under this width in CSS pixels the palette folds under the picture. */
-const NARROW = 640;
+const NARROW = 700;
 
 class View {
   /** @param {Session} session @param {HTMLElement} host */
