@@ -1,0 +1,1 @@
+"""Benchmarks: how long the user waits, next to other notebook widgets; `python -m benchmarks`."""

@@ -1,0 +1,177 @@
+"""The benchmarks' tables and verdicts on made-up numbers; nothing is measured here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from benchmarks import __main__, interaction, kernel, photos, report, startup
+from benchmarks.report import Samples, Table, Verdict
+
+BBOX = "jupyter-bbox-widget"
+
+
+def table(title="next image, ms", **rows):
+    made = Table(title, ["nbannotate", BBOX])
+    for row, (ours, theirs) in rows.items():
+        for name, values in (("nbannotate", ours), (BBOX, theirs)):
+            cell = made.samples(row.replace("_", " "), name)
+            for value in values:
+                cell.add(value)
+    return made
+
+
+def filled(*rows, ours, theirs):
+    made = Table("", ["nbannotate", BBOX])
+    for row in rows:
+        made.samples(row, "nbannotate").add(ours)
+        made.samples(row, BBOX).add(theirs)
+    return made
+
+
+def test_samples_tell_median_and_p95():
+    samples = Samples([float(value) for value in range(101)])
+    assert (samples.median, samples.p95) == (50, 95)
+    assert str(samples) == "50 (95)"
+
+
+def test_what_was_not_measured_is_a_dash_and_not_a_number():
+    assert (Samples().median, Samples().p95) == (None, None)
+    assert str(Samples()) == "–"
+    assert str(Samples(note="over 60 s to show")) == "over 60 s to show"
+
+
+def test_answers_that_did_not_come_are_counted():
+    samples = Samples()
+    samples.add(None)
+    assert str(samples) == "no answer"
+    samples.add(3.0)
+    assert str(samples) == "3 (3, 1 missed)"
+
+
+def test_a_table_has_medians_and_ratios_in_line():
+    made = table(within=([1, 2, 3], [20, 40, 60]), beyond=([30], []))
+    head, rule, within, beyond = str(made).splitlines()
+    assert "ours/its" in head
+    assert set(rule) == {"-"}
+    assert "2 (3)" in within
+    assert "40 (60)" in within
+    assert within.endswith("0.05×")
+    assert "–" in beyond
+    assert made.ratio("beyond", BBOX) is None
+    assert len(within) == len(head)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "passed", "word"),
+    [(1, 2, True, "PASS"), (2, 2, True, "PASS"), (3, 2, False, "FAIL"), (None, 2, None, "?")],
+)
+def test_a_verdict_compares_with_its_limit(value, limit, passed, word):
+    verdict = Verdict("frame", value, limit)
+    assert verdict.passed is passed
+    assert str(verdict).startswith(word)
+
+
+def judged(*, pixel=0.4, theirs=0.5, frame=5.0, ring=10.0, busy=11.0, far=40.0, next_=50.0, lost=0):
+    seen = filled("0 boxes", "1,000 boxes", ours=pixel, theirs=theirs)
+    work = filled("10,000 boxes", ours=frame, theirs=1000)
+    shown = filled("within the ring", ours=ring, theirs=next_)
+    shown.samples("within the ring, kernel busy", "nbannotate").add(busy)
+    shown.samples("beyond the ring", "nbannotate").add(far)
+    shown.samples("beyond the ring", BBOX).add(next_)
+    return interaction.judge(seen, work, shown, Verdict("labels missing", lost, 0))
+
+
+def failures(verdicts):
+    return [verdict.target for verdict in verdicts if not verdict.passed]
+
+
+def test_interaction_passes_when_every_target_is_met():
+    assert failures(judged()) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"pixel": 1.2, "theirs": 2}, "pointer to pixel"),
+        ({"pixel": 0.4, "theirs": 0.3}, "pointer to pixel"),
+        ({"frame": 17.0}, "10,000 boxes"),
+        ({"ring": 17.5}, "within the ring, painted"),
+        ({"ring": 16.0, "next_": 31.0, "far": 20}, "against half of"),
+        ({"busy": 18.0}, "kernel busy"),
+        ({"far": 51.0}, "beyond the ring"),
+        ({"lost": 1}, "labels missing"),
+    ],
+)
+def test_interaction_fails_when_one_is_missed(numbers, words):
+    missed = failures(judged(**numbers))
+    assert missed
+    assert all(words in target for target in missed)
+
+
+def startup_judged(*, ours=1100.0, base=1000.0, small=300.0, large=400.0, modules=()):
+    imported = Table("", ["time"])
+    for name in startup.IMPORTS:
+        imported.samples(name, "time").add(base if "ipywidgets" in name else ours)
+    opened = Table("", ["time"])
+    opened.samples("10 images", "time").add(small)
+    opened.samples("10,000 images", "time").add(large)
+    loaded = {name: list(modules) for name in startup.IMPORTS}
+    return startup.judge(imported, loaded, opened)
+
+
+def test_startup_passes_when_every_target_is_met():
+    assert failures(startup_judged()) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"ours": 1301.0}, "+ 300"),
+        ({"large": 451.0}, "10,000 images"),
+        ({"modules": ["ipywidgets"]}, "widget packages"),
+    ],
+)
+def test_startup_fails_when_one_is_missed(numbers, words):
+    missed = failures(startup_judged(**numbers))
+    assert missed
+    assert all(words in target for target in missed)
+
+
+def test_results_are_printed_and_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "benchmarks" / "results")
+    (tmp_path / "benchmarks").mkdir()
+    made = table(within=([1.23456], [40]))
+    path = report.tell("interaction", [made], [Verdict("frame", 1, 2)], seconds=3)
+    told = json.loads(path.read_text())
+    assert told["tables"][made.title]["within"]["nbannotate"]["values"] == [1.235]
+    assert told["verdicts"] == [{"target": "frame", "value": 1, "limit": 2, "passed": True}]
+    assert told["versions"]["nbannotate"]
+    assert "PASS  frame" in capsys.readouterr().out
+
+
+def test_each_photo_bears_its_number(tmp_path):
+    pytest.importorskip("skimage")
+    pytest.importorskip("sklearn")
+    paths = photos.write(tmp_path / "photos", 3)
+    third = Image.open(paths[2]).convert("L")
+    assert third.size == (photos.WIDTH, photos.HEIGHT)
+    middle = photos.SQUARE // 2
+    bits = [third.getpixel((bit * photos.SQUARE + middle, middle)) > 127 for bit in range(3)]
+    assert bits == [True, True, False]
+
+
+def test_boxes_leave_the_corner_free_where_drags_begin():
+    made = kernel.boxes(1000)
+    assert len(made) == 1000
+    assert made == kernel.boxes(1000)
+    for x, y, width, height in made:
+        assert x >= kernel.CLEAR or y >= kernel.CLEAR
+        assert x + width <= photos.WIDTH
+        assert y + height <= photos.HEIGHT
+
+
+def test_each_benchmark_can_be_named():
+    assert set(__main__.ALL) == {"interaction", "startup"}
