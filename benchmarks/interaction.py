@@ -23,6 +23,7 @@ the ring" is a jump of 20 images, to one that has not been read before.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -42,9 +43,10 @@ STEPS = 12  # to a next image, a round
 JUMP = 20
 RING = 4  # images that ours has ahead
 LATENCY = 50  # milliseconds
+ENOUGH = 10  # seconds of one contender's drag
 MOUNT = 60  # seconds that a widget may take to show its boxes
 BUSY = 30  # seconds that a busy kernel is busy, at most
-TRIES = 3  # of a press that may be lost
+TRIES = 4  # of a press that may be lost
 PATIENCE = 2  # seconds until an answer of a busy kernel counts as missed
 FRAME = 1000 / 60
 
@@ -150,14 +152,17 @@ class Stage:
     def stretch(
         self, contender: Contender, moves: int, seconds: float = 10
     ) -> Iterator[dict[str, float] | None]:
-        """Draw a box in so many moves, and time each."""
+        """Draw a box in so many moves, fewer when each takes long, and time each."""
         with self.drag(contender):
+            end = time.monotonic() + ENOUGH
             x, y = self.point(contender, START)
             for move in range(1, moves + 1):
                 at = {"x": x + 16 + 14 * move, "y": y + 16 + 11 * move}
                 self.time(type="pointermove", look=contender.hand, at=at, seconds=seconds)
                 self.page.mouse.move(at["x"], at["y"])
                 yield self.timed
+                if time.monotonic() > end:
+                    break
 
     # --- going to the next image ---
 
@@ -176,7 +181,7 @@ class Stage:
         for _ in range(TRIES):
             self.page.locator(contender.button).first.hover()
             self.time(
-                type="click", look=contender.look, wanted=number, seconds=min(seconds, PATIENCE)
+                type="click", look=contender.look, wanted=number, seconds=min(seconds, 1)
             )
             self.page.mouse.down()
             self.page.mouse.up()
@@ -202,6 +207,11 @@ class Stage:
             self.settle()
 
 
+def say(text: str) -> None:
+    """What is going on, for who waits."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr)
+
+
 # --- what is measured ---
 
 
@@ -214,6 +224,7 @@ def drawing(stage: Stage, sizes: Sequence[int], rounds: int) -> tuple[Table, Tab
         row = f"{count:,} boxes"
         for _ in range(rounds):
             for contender in DRAWING:
+                say(f"drawing, {row}, {contender.name}")
                 if (contender.name, count) in given_up:
                     continue
                 cells = [table.samples(row, contender.name) for table in (seen, work)]
@@ -273,6 +284,7 @@ def going(stage: Stage, rounds: int) -> tuple[Table, Table]:
     )
 
     def take(row: str, contender: Contender, times: Iterator[dict[str, float] | None]) -> None:
+        say(f"next image, {row}, {contender.name}")
         for timed in times:
             tables[0].samples(row, contender.name).add(timed and timed["seen"])
             tables[1].samples(row, contender.name).add(timed and timed["shown"])
@@ -311,6 +323,7 @@ def busy(stage: Stage, seen: Table, tables: Sequence[Table], rounds: int) -> Ver
     drawn = kept = 0
     draws = seen.samples("0 boxes, kernel busy", OURS.name)
     row = "within the ring, kernel busy"
+    say("kernel busy")
     for _ in range(rounds):
         stage.begin(OURS)
         for number in range(3, RING + 3):

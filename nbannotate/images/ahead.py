@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
@@ -124,6 +125,14 @@ class Pictures:
         """Whether `get` would return at once with a picture."""
         with self._lock:
             return key in self._kept
+
+    def wait(self, key: str, seconds: float) -> bool:
+        """Wait for a picture that is wanted, but no longer than this; whether it is ready."""
+        with self._lock:
+            under_way = self._under_way.get(key)
+        if under_way is not None:
+            futures.wait([under_way], seconds)
+        return self.ready(key)
 
     def failure(self, key: str) -> str | None:
         """Why rendering an image failed the last time; None if it did not."""

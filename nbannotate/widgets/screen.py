@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +20,8 @@ from nbannotate.widgets.messages import Look
 from nbannotate.widgets.stage import Ring, Stage
 
 _RENDERED_AHEAD = 3  # times the images that the ring has ahead
+_PATIENCE = 0.1  # seconds that all waits for the picture that is looked at
+_FRAMES = 0.05  # seconds that the browser has for a picture before it gets the next
 
 
 class Screen:
@@ -55,6 +58,7 @@ class Screen:
         self._ahead = min(max(ahead, 0), SLOTS - 2)
         self._ring = Ring(self._ahead + 2)
         self._slots: dict[int, dict[str, Any]] = {}
+        self._ended = threading.Event()
         self._painter = ThreadPoolExecutor(1, thread_name_prefix="nbannotate-painter")
         # Two, so that one is shown until the other is painted.
         self._crisp = [Stage(number, f"nba-crisp-{number}") for number in (0, 1)]
@@ -79,9 +83,11 @@ class Screen:
             places = self.walk.around(self._ahead)
             images = [self.walk.shown[place] for place in places]
             stages = self._ring.want(images)
-            self.pictures.want(self._coming(images))
-            if stages and stages[0].picture is None and self.pictures.ready(images[0]):
-                self._paint(stages[0])
+            if stages and stages[0].picture is None and stages[0].error is None:
+                # The one that is looked at goes first, alone.
+                self.pictures.want(images[:1])
+                if self.pictures.wait(images[0], _PATIENCE):
+                    self._paint(stages[0])
             self._load(stages, set(touched))
             with self.layer.hold_sync():
                 for name, value in traits.items():
@@ -93,6 +99,7 @@ class Screen:
                     "position": self.walk.position,
                     "total": len(self.walk),
                 }
+            self.pictures.want(self._coming(images))
             if any(stage.picture is None and stage.error is None for stage in stages):
                 self._painter.submit(self._paint_missing, images)
 
@@ -112,6 +119,7 @@ class Screen:
 
     def close(self) -> None:
         """End the threads and the widgets."""
+        self._ended.set()
         self._painter.shutdown(wait=False, cancel_futures=True)
         self.pictures.close()
         self._ring.close()
@@ -185,8 +193,13 @@ class Screen:
         """Paint, in the background, what the ring lacks; ends when the ring wants others."""
         try:
             for image in images:
-                if self._ring.stage_of(image) is None:
+                stage = self._ring.stage_of(image)
+                if stage is None:
                     return
+                if stage.picture is not None:
+                    continue
+                if image != images[0]:
+                    self._ended.wait(_FRAMES)
                 with suppress(ImageError):  # told below, from what `pictures` keeps of it
                     self.pictures.get(image)  # waits here, not with the lock held
                 with self._project.lock:

@@ -60,8 +60,9 @@ class Stage:
             max(1, round(picture.width * picture.scale)),
             max(1, round(picture.height * picture.scale)),
         )
-        self._pixels.format = picture.mime.removeprefix("image/")
-        self._pixels.value = picture.data
+        with self._pixels.hold_sync():
+            self._pixels.format = picture.mime.removeprefix("image/")
+            self._pixels.value = picture.data
         self.paint_number = next(_NUMBERS) % _LARGEST_NUMBER + 1
         self._draw()
 
@@ -86,7 +87,8 @@ class Stage:
         red, green, blue = self.paint_number.to_bytes(3)
         with _PAINTING:
             first, last = _bystanders()
-            self.canvas.width, self.canvas.height = width, height + 1
+            with self.canvas.hold_sync():
+                self.canvas.width, self.canvas.height = width, height + 1
             with hold_canvas():
                 # ipycanvas names a canvas only when it differs from the one painted last, which a
                 # page that was reloaded has forgotten. Painting one that never comes last first

@@ -57,7 +57,9 @@ class View {
     this.gestures = new Gestures(this.stage, this.desk, () => this.paintLive(), signal);
     this.keys = new Keys(this.layer, this.desk, this.gestures, this.overlays, signal);
     this.image = "";
-    this.frame = 0;
+    this.looks = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
     this.noticed = session.state.view.notice?.number ?? 0;
     this.asked = session.state.view.select;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -185,17 +187,23 @@ class View {
     return this.stages.show(this.desk.slot, this.desk.viewport, origin);
   }
 
-  /** Look again at the next frame whether the kernel's painting has arrived. */
+  /** Look again soon whether the kernel's painting has arrived. */
   look() {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
+    if (this.timer) return;
+    // Often at first, for a frame is long to wait for; a busy kernel may take minutes.
+    this.looks += 1;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
       const { slot } = this.desk;
       const waiting = !this.loading.hidden;
       const isThere = waiting ? slot && this.stages.isPainted(slot) : !this.stages.awaitsCrisp;
-      if (isThere) this.draw();
-      else if (this.layer.isConnected) this.look();
-    });
+      if (isThere) {
+        this.looks = 0;
+        this.draw();
+      } else if (this.layer.isConnected) {
+        this.look();
+      }
+    }, this.looks < 100 ? 2 : 50);
   }
 
   /** What is in the hand: at once, because it is what the eye follows. */
@@ -286,7 +294,7 @@ class View {
     this.abort.abort();
     this.observer.disconnect();
     this.unsubscribe();
-    cancelAnimationFrame(this.frame);
+    clearTimeout(this.timer);
     clearTimeout(this.toastTimer);
     this.crisp.close();
   }
