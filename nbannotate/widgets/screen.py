@@ -80,6 +80,7 @@ class Screen:
             Other traits of the layer, told in the same message.
         """
         with self._project.lock:
+            fresh: Stage | None = None
             places = self.walk.around(self._ahead)
             images = [self.walk.shown[place] for place in places]
             stages = self._ring.want(images)
@@ -87,7 +88,8 @@ class Screen:
                 # The one that is looked at goes first, alone.
                 self.pictures.want(images[:1])
                 if self.pictures.wait(images[0], _PATIENCE):
-                    self._paint(stages[0])
+                    self._take(stages[0])
+                    fresh = stages[0]
             self._load(stages, set(touched))
             with self.layer.hold_sync():
                 for name, value in traits.items():
@@ -99,6 +101,8 @@ class Screen:
                     "position": self.walk.position,
                     "total": len(self.walk),
                 }
+            if fresh is not None:
+                fresh.paint()
             self.pictures.want(self._coming(images))
             if any(stage.picture is None and stage.error is None for stage in stages):
                 self._painter.submit(self._paint_missing, images)
@@ -109,8 +113,9 @@ class Screen:
             stage = self._ring.stage_of(image)
             if stage is not None and stage.error is not None:
                 stage.assign(image)
-                self._paint(stage, retry=True)
+                self._take(stage, retry=True)
                 self._tell(stage)
+                stage.paint()
 
     def look(self, wanted: Look) -> None:
         """Render a part of the image more sharply, in the background."""
@@ -179,7 +184,8 @@ class Screen:
             },
         )
 
-    def _paint(self, stage: Stage, *, retry: bool = False) -> None:
+    def _take(self, stage: Stage, *, retry: bool = False) -> None:
+        """Give a stage its picture, or the reason why there is none."""
         assert stage.image is not None
         try:
             picture = self.pictures.get(stage.image, retry=retry)
@@ -187,7 +193,7 @@ class Screen:
             stage.fail(str(error))
             return
         self._project.note_size(stage.image, picture.width, picture.height)
-        stage.paint(picture)
+        stage.take(picture)
 
     def _paint_missing(self, images: list[str]) -> None:
         """Paint, in the background, what the ring lacks; ends when the ring wants others."""
@@ -205,8 +211,9 @@ class Screen:
                 with self._project.lock:
                     stage = self._ring.stage_of(image)
                     if stage is not None and stage.picture is None and stage.error is None:
-                        self._paint(stage)
+                        self._take(stage)
                         self._tell(stage)
+                        stage.paint()
         except Exception as error:
             self._report(error, images)
 
@@ -222,7 +229,7 @@ class Screen:
                     return
                 self._crisp.reverse()
                 stage = self._crisp[0]
-                stage.paint(Picture(wanted.image, *wanted.size, data, mime, 1.0))
+                stage.take(Picture(wanted.image, *wanted.size, data, mime, 1.0))
                 self.layer.crisp = {
                     "image": wanted.image,
                     "box": list(wanted.box),
@@ -230,5 +237,6 @@ class Screen:
                     "paint": stage.paint_number,
                     "canvas": stage.number,
                 }
+                stage.paint()
         except Exception as error:
             self._report(error, wanted)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import threading
 from collections.abc import Sequence
 
-import ipywidgets
 from ipycanvas import Canvas, hold_canvas
+from ipycanvas.canvas import COMMANDS
+from PIL import Image
 
 from nbannotate.images import Picture
 
@@ -39,11 +41,10 @@ class Stage:
         self.error: str | None = None
         self.paint_number = 0
         self.shown = (0, 0)
-        self._pixels = ipywidgets.Image(format="png")
         self.canvas = Canvas(width=1, height=2)
         self.canvas.add_class("nba-slot")
         self.canvas.add_class(name)
-        self.canvas.on_client_ready(self.repaint)
+        self.canvas.on_client_ready(self.paint)
 
     def assign(self, image: str | None) -> None:
         """Take another image, not painted yet."""
@@ -52,19 +53,12 @@ class Stage:
         self.error = None
         self.paint_number = 0
 
-    def paint(self, picture: Picture) -> None:
-        """Paint the picture."""
+    def take(self, picture: Picture) -> None:
+        """Take the picture, to be painted by `paint` once the browser has been told of it."""
         self.picture = picture
         self.error = None
-        self.shown = (
-            max(1, round(picture.width * picture.scale)),
-            max(1, round(picture.height * picture.scale)),
-        )
-        with self._pixels.hold_sync():
-            self._pixels.format = picture.mime.removeprefix("image/")
-            self._pixels.value = picture.data
+        self.shown = Image.open(io.BytesIO(picture.data)).size
         self.paint_number = next(_NUMBERS) % _LARGEST_NUMBER + 1
-        self._draw()
 
     def fail(self, error: str) -> None:
         """Note why the image cannot be shown."""
@@ -72,17 +66,15 @@ class Stage:
         self.error = error
         self.paint_number = 0
 
-    def repaint(self) -> None:
-        """Paint the same again, for a browser that has an empty canvas."""
-        if self.picture is not None:
-            self._draw()
-
     def close(self) -> None:
         """End the widgets of this stage."""
         self.canvas.close()
-        self._pixels.close()
 
-    def _draw(self) -> None:
+    def paint(self) -> None:
+        """Paint the picture, if there is one; again for a browser that has an empty canvas."""
+        picture = self.picture
+        if picture is None:
+            return
         width, height = self.shown
         red, green, blue = self.paint_number.to_bytes(3)
         with _PAINTING:
@@ -97,7 +89,11 @@ class Stage:
                 # The picture replaces the one before in one go; after `clear` the canvas would be
                 # empty to the eye until the browser has decoded it.
                 self.canvas.global_composite_operation = "copy"
-                self.canvas.draw_image(self._pixels, 0, 0, width, height)
+                # All in one message: a small one that follows a large one may wait 40 ms, for
+                # Jupyter's server leaves Nagle's algorithm on. `put_image_data` would encode anew.
+                self.canvas._canvas_manager.send_draw_command(
+                    self.canvas, COMMANDS["putImageData"], [0, 0], [picture.data]
+                )
                 self.canvas.global_composite_operation = "source-over"
                 self.canvas.fill_style = f"rgb({red}, {green}, {blue})"
                 self.canvas.fill_rect(0, height, width, 1)

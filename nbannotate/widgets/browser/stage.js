@@ -78,7 +78,7 @@ export class Stages {
       if (!visible || !slot) continue;
       seen = true;
       const at = { x: origin.x + viewport.x, y: origin.y + viewport.y };
-      place(canvas, at, (viewport.scale * slot.width) / slot.shown[0]);
+      place(canvas, at, viewport.scale, [slot.width, slot.height], slot.shown);
     }
     this.#showCrisp(seen ? slot : null, viewport, origin);
     return seen;
@@ -105,10 +105,10 @@ export class Stages {
       const visible = helps && part.canvas === number;
       put(canvas, visible);
       if (!visible) continue;
-      const [x, y, width] = part.box;
+      const [x, y, width, height] = part.box;
       const corner = toScreen(viewport, { x, y });
       const at = { x: origin.x + corner.x, y: origin.y + corner.y };
-      place(canvas, at, (viewport.scale * width) / part.shown[0]);
+      place(canvas, at, viewport.scale, [width, height], part.shown);
     }
   }
 
@@ -126,9 +126,16 @@ function put(canvas, visible) {
   canvas.style.visibility = visible ? "visible" : "hidden";
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Point} at @param {number} zoom */
-function place(canvas, at, zoom) {
-  canvas.style.transform = `translate(${at.x}px, ${at.y}px) scale(${zoom})`;
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Point} at its corner, in CSS pixels of the root
+ * @param {number} scale CSS pixels a pixel of the image
+ * @param {[number, number]} size of what is painted, in image pixels
+ * @param {[number, number]} shown its size in pixels of the painting, each side rounded by itself
+ */
+function place(canvas, at, scale, size, shown) {
+  const [x, y] = size.map((side, axis) => (scale * side) / shown[axis]);
+  canvas.style.transform = `translate(${at.x}px, ${at.y}px) scale(${x}, ${y})`;
   // Pixels that are looked at one by one are to be seen as they are.
-  canvas.style.imageRendering = zoom * devicePixelRatio >= 4 ? "pixelated" : "auto";
+  canvas.style.imageRendering = x * devicePixelRatio >= 4 ? "pixelated" : "auto";
 }
