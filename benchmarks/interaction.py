@@ -180,9 +180,7 @@ class Stage:
         # qsl loses what is pressed right after a picture came: only the press that worked counts.
         for _ in range(TRIES):
             self.page.locator(contender.button).first.hover()
-            self.time(
-                type="click", look=contender.look, wanted=number, seconds=min(seconds, 1)
-            )
+            self.time(type="click", look=contender.look, wanted=number, seconds=min(seconds, 1))
             self.page.mouse.down()
             self.page.mouse.up()
             if timed := self.timed:

@@ -143,8 +143,10 @@
     /** Whether the picture with the number is there; also one that is not to be seen yet. */
     has: ({ selector, mark }, number, hidden) =>
       Array.from(document.querySelectorAll(selector)).some((picture) =>
-        (hidden || isSeen(picture))
-        && numberOn(picture, mark.bits, mark.square, mark.width) === number),
+        // In this order, for the last would have the page laid out at each look.
+        (hidden || picture.style.visibility !== "hidden")
+        && numberOn(picture, mark.bits, mark.square, mark.width) === number
+        && (hidden || isSeen(picture))),
 
     /** How many pictures with the number there are, to be seen or not. */
     count: ({ selector, mark }, number) =>
