@@ -207,8 +207,7 @@ def test_labelling_through_the_ring_works_while_a_cell_runs(notebook):
             draw(one, 40, 30, 140 + place, 90)
             wait_drawn(one, 40, 30, 140 + place, 90)
             press(one, INDOOR, "Enter")
-        wait_chip(one, "saving")
-        assert labelled(one) == []
+    # Some kernels take messages beside a running cell, others after it.
     wait_saved(one)
 
     assert labelled(one) == [
