@@ -140,6 +140,9 @@
     },
     result: () => running,
 
+    /** A wait of up to a frame, so that events come at any time between two frames. */
+    someTime: () => new Promise((done) => setTimeout(done, (Math.random() * 1000) / 60)),
+
     /** Whether the picture with the number is there; also one that is not to be seen yet. */
     has: ({ selector, mark }, number, hidden) =>
       Array.from(document.querySelectorAll(selector)).some((picture) =>
