@@ -52,6 +52,12 @@ DRAWN = f"""([view, x1, y1, x2, y2]) => {{
   return [[x1, y], [x2, y], [x, y1], [x, y2]].every(isOpaque);
 }}"""
 
+# Whether so many stages of the page are painted: then the mark under the picture is there.
+PAINTED = """(count) => [...document.querySelectorAll('canvas[class*=nba-slot-]')].filter(
+  (one) => one.height > 2
+    && one.getContext('2d').getImageData(0, one.height - 1, 1, 1).data[3] === 255
+).length >= count"""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -114,6 +120,11 @@ def wait_shown(one: Notebook, image: str, view: int = 0) -> None:
     one.page.wait_for_function(
         f"([view, image]) => ({SHOWN})(view)?.image === image", arg=[view, image]
     )
+
+
+def wait_ring(one: Notebook, count: int = 5) -> None:
+    """Until so many pictures are on the page, that of the image shown among them."""
+    one.page.wait_for_function(PAINTED, arg=count)
 
 
 def draw(
