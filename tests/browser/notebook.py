@@ -71,6 +71,18 @@ CELLS = f"""() => {{ {PANEL}
   return Array.from(panel.context.model.cells).map((cell) => cell.sharedModel.getSource());
 }}"""
 
+# JupyterLab says in a dialog, at some time after the cut, that it has lost its server. Until it is
+# dismissed it takes every press; here it is gone before the next event.
+DISMISS = """() => {
+  globalThis.dismissing = new MutationObserver((changes) => {
+    for (const one of changes.flatMap((change) => [...change.addedNodes])) {
+      if (one.matches?.('.jp-Dialog')) one.querySelector('.jp-Dialog-button').click();
+    }
+  });
+  globalThis.dismissing.observe(document.body, { childList: true });
+}"""
+KEEP_DIALOGS = "() => globalThis.dismissing?.disconnect()"
+
 
 class KernelError(AssertionError):
     """Code that a test ran in the kernel raised; the message is the traceback."""
@@ -266,6 +278,7 @@ class Notebook:
 
         The kernel runs on.
         """
+        self.page.evaluate(DISMISS)
         self.wire.cut()
         # In this order: Chromium's offline mode can keep the end of a websocket from the page.
         self.wait_for_disconnection()
@@ -275,6 +288,7 @@ class Notebook:
         """Mend the connection, and wait until the page has found its kernel again."""
         self.wire.mend()
         self.page.context.set_offline(False)
+        self.page.evaluate(KEEP_DIALOGS)
         # JupyterLab waits longer after each failed try; a person would click here too.
         self.page.evaluate(
             f"async () => {{ {PANEL} await panel.sessionContext.session.kernel.reconnect(); }}"

@@ -170,9 +170,8 @@ def test_a_cut_connection_loses_and_doubles_nothing(notebook):
     wait_saved(one)
     wait_ring(one)
     one.go_offline()
-    # A press while the front end reacts to the cut may begin nothing; what counts is what is shown.
-    while not is_drawn(one, 200, 130, 300, 200):
-        draw(one, 200, 130, 300, 200)
+    draw(one, 200, 130, 300, 200)
+    wait_drawn(one, 200, 130, 300, 200)
     press(one, INDOOR)
     draw(one, 10, 200, 110, 280)
     press(one, "Control+z", "ArrowRight", "2")
