@@ -24,7 +24,7 @@ from nbannotate.widgets.messages import FILTERS, Filter
 from nbannotate.widgets.problems import Problem
 
 
-class Annotator(ipywidgets.VBox):  # type: ignore[misc]
+class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Shows images one by one to draw boxes, set tags and attributes; an ordinary ipywidget.
 
     Parameters

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -125,20 +126,19 @@ class Controller:
             row = None if label_id is None else self.project.store.label(label_id)
             if label_id is not None and row is None:
                 raise LabelError(f"there is no label {label_id!r}")
-            self._show_image(None if row is None else row["image"])
+            if row is not None:
+                self._show_image(row["image"])
             self._asked = self.selected = label_id
 
     def undo(self, message: Stamp | None = None) -> None:
         """Take the last step back, and show where that was."""
         with self.changing():
-            event = self.project.undo(message=message)
-            self._show_image(None if event is None else event.images[0])
+            self._follow(self.project.undo(message=message))
 
     def redo(self, message: Stamp | None = None) -> None:
         """Do the step again that was taken back last, and show where that was."""
         with self.changing():
-            event = self.project.redo(message=message)
-            self._show_image(None if event is None else event.images[0])
+            self._follow(self.project.redo(message=message))
 
     def configure(self) -> None:
         """Tell the browser the scheme and the keys, as they are now."""
@@ -207,15 +207,19 @@ class Controller:
     def _is_todo(self, image: str) -> bool:
         return self.project.status(image) == "todo"
 
-    def _show_image(self, image: str | None) -> None:
-        place = None if image is None else self.walk.place(image)
+    def _follow(self, event: Event | None) -> None:
+        if event is not None:
+            self._show_image(event.images[0])
+
+    def _show_image(self, image: str) -> None:
+        place = self.walk.place(image)
         if place is not None:
             self.walk.go(place)
 
     def _set_attribute(self, name: str, value: Any) -> None:
         if self.selected is not None and not self._view_only:
-            change = {"op": "update", "label_id": self.selected, "changes": {}}
-            self.edit([{**change, "changes": {"attributes": {name: value}}}])
+            changes = {"attributes": {name: value}}
+            self.edit([{"op": "update", "label_id": self.selected, "changes": changes}])
 
     # --- what is told ---
 
@@ -238,7 +242,7 @@ class Controller:
     def _show(self) -> None:
         project = self.project
         view = {
-            "filter": messages.filter_dict(self._filter),
+            "filter": asdict(self._filter),
             "progress": messages.progress(project.progress),
             "counts": {str(key): count for key, count in project.counts.items()},
             "can_undo": project.can_undo,

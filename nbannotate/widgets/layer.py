@@ -24,7 +24,7 @@ def _slots() -> type[traitlets.HasTraits]:
     return type("_Slots", (traitlets.HasTraits,), traits)
 
 
-class Layer(anywidget.AnyWidget, _slots()):  # type: ignore[misc]
+class Layer(anywidget.AnyWidget, _slots()):  # type: ignore[misc]  # traits made in a loop
     """Everything that moves: shapes, handles, palette, keys; lies over the painted picture.
 
     Parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from nbannotate.core.edits import Row
 from nbannotate.core.geometry import SMALLEST_SIDE
@@ -227,7 +227,7 @@ def _text(content: Mapping[str, Any], name: str) -> str:
 
 def _whole(content: Any, name: str) -> int:
     value = content.get(name) if isinstance(content, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+    if not _is_finite(value) or value % 1:
         raise MessageError(f"{name} is {value!r}, not a whole number")
     return int(value)
 
@@ -237,16 +237,19 @@ def _numbers(content: Mapping[str, Any], name: str, count: int) -> list[float]:
     if not isinstance(values, list) or len(values) != count:
         raise MessageError(f"{name} is {values!r}, not {count} numbers")
     for value in values:
-        bad = isinstance(value, bool) or not isinstance(value, int | float)
-        if bad or not math.isfinite(value):
+        if not _is_finite(value):
             raise MessageError(f"{name} has {value!r}, not a finite number")
     return [float(value) for value in values]
 
 
 def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return 0.0
-    return max(0.0, float(value))
+    return max(0.0, float(value)) if _is_finite(value) else 0.0
+
+
+def _is_finite(value: Any) -> TypeGuard[int | float]:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # A whole number too large for a float is finite all the same.
+    return is_number and (isinstance(value, int) or math.isfinite(value))
 
 
 # --- what the browser is told ---
@@ -313,11 +316,6 @@ def config(
 def label(row: Row) -> dict[str, Any]:
     """A label as the browser gets it."""
     return {name: row[name] for name in _LABEL_FIELDS}
-
-
-def filter_dict(value: Filter) -> dict[str, Any]:
-    """The filter as the browser gets it."""
-    return asdict(value)
 
 
 def progress(value: Progress) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import ipywidgets
 
 from nbannotate.core.walk import Walk
 from nbannotate.errors import ImageError
-from nbannotate.images import Picture, Pictures
+from nbannotate.images import Pictures
 from nbannotate.project import Project
 from nbannotate.widgets import messages
 from nbannotate.widgets.layer import SLOTS, Layer
@@ -84,7 +84,7 @@ class Screen:
             places = self.walk.around(self._ahead)
             images = [self.walk.shown[place] for place in places]
             stages = self._ring.want(images)
-            if stages and stages[0].picture is None and stages[0].error is None:
+            if stages and stages[0].is_waiting:
                 # The one that is looked at goes first, alone.
                 self.pictures.want(images[:1])
                 if self.pictures.wait(images[0], _PATIENCE):
@@ -104,7 +104,7 @@ class Screen:
             if fresh is not None:
                 fresh.paint()
             self.pictures.want(self._coming(images))
-            if any(stage.picture is None and stage.error is None for stage in stages):
+            if any(stage.is_waiting for stage in stages):
                 self._painter.submit(self._paint_missing, images)
 
     def retry(self, image: str) -> None:
@@ -113,9 +113,7 @@ class Screen:
             stage = self._ring.stage_of(image)
             if stage is not None and stage.error is not None:
                 stage.assign(image)
-                self._take(stage, retry=True)
-                self._tell(stage)
-                stage.paint()
+                self._bring(stage, retry=True)
 
     def look(self, wanted: Look) -> None:
         """Render a part of the image more sharply, in the background."""
@@ -169,8 +167,7 @@ class Screen:
             self._slots.pop(stage.number, None)
             self.layer.set_slot(stage.number, {})
             return
-        picture = stage.picture
-        width, height = (picture.width, picture.height) if picture else (0, 0)
+        width, height = stage.size
         self.layer.set_slot(
             stage.number,
             {
@@ -193,7 +190,13 @@ class Screen:
             stage.fail(str(error))
             return
         self._project.note_size(stage.image, picture.width, picture.height)
-        stage.take(picture)
+        stage.take(picture.data, (picture.width, picture.height))
+
+    def _bring(self, stage: Stage, *, retry: bool = False) -> None:
+        """Show a stage's image, or why it cannot be shown."""
+        self._take(stage, retry=retry)
+        self._tell(stage)
+        stage.paint()
 
     def _paint_missing(self, images: list[str]) -> None:
         """Paint, in the background, what the ring lacks; ends when the ring wants others."""
@@ -202,7 +205,7 @@ class Screen:
                 stage = self._ring.stage_of(image)
                 if stage is None:
                     return
-                if stage.picture is not None:
+                if not stage.is_waiting:
                     continue
                 if image != images[0]:
                     self._ended.wait(_FRAMES)
@@ -210,10 +213,8 @@ class Screen:
                     self.pictures.get(image)  # waits here, not with the lock held
                 with self._project.lock:
                     stage = self._ring.stage_of(image)
-                    if stage is not None and stage.picture is None and stage.error is None:
-                        self._take(stage)
-                        self._tell(stage)
-                        stage.paint()
+                    if stage is not None and stage.is_waiting:
+                        self._bring(stage)
         except Exception as error:
             self._report(error, images)
 
@@ -223,13 +224,12 @@ class Screen:
             return
         try:
             data = self.pictures.crop(wanted.image, wanted.box, wanted.size)
-            mime = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
             with self._project.lock:
                 if self.walk.current != wanted.image:
                     return
                 self._crisp.reverse()
                 stage = self._crisp[0]
-                stage.take(Picture(wanted.image, *wanted.size, data, mime, 1.0))
+                stage.take(data, (round(wanted.box[2]), round(wanted.box[3])))
                 self.layer.crisp = {
                     "image": wanted.image,
                     "box": list(wanted.box),

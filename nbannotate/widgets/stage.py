@@ -11,8 +11,6 @@ from ipycanvas import Canvas, hold_canvas
 from ipycanvas.canvas import COMMANDS
 from PIL import Image
 
-from nbannotate.images import Picture
-
 _NUMBERS = itertools.count(1)
 _PAINTING = threading.Lock()
 _LARGEST_NUMBER = 0xFFFFFF
@@ -37,34 +35,46 @@ class Stage:
     def __init__(self, number: int, name: str) -> None:
         self.number = number
         self.image: str | None = None
-        self.picture: Picture | None = None
+        self.data: bytes | None = None
         self.error: str | None = None
         self.paint_number = 0
+        self.size = (0, 0)
+        """Of what is painted, in pixels of the upright image."""
         self.shown = (0, 0)
+        """The same in pixels of the painting."""
         self.canvas = Canvas(width=1, height=2)
         self.canvas.add_class("nba-slot")
         self.canvas.add_class(name)
         self.canvas.on_client_ready(self.paint)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its image has been neither taken nor found to be broken."""
+        return self.image is not None and self.data is None and self.error is None
+
     def assign(self, image: str | None) -> None:
         """Take another image, not painted yet."""
         self.image = image
-        self.picture = None
-        self.error = None
-        self.paint_number = 0
+        self._empty(None)
 
-    def take(self, picture: Picture) -> None:
-        """Take the picture, to be painted by `paint` once the browser has been told of it."""
-        self.picture = picture
+    def take(self, data: bytes, size: tuple[int, int]) -> None:
+        """Take a picture, to be painted by `paint` once the browser has been told of it.
+
+        Parameters
+        ----------
+        data
+            Bytes that a browser decodes, upright.
+        size
+            Width and height of it in pixels of the upright image.
+        """
+        self.data, self.size = data, size
         self.error = None
-        self.shown = Image.open(io.BytesIO(picture.data)).size
+        self.shown = Image.open(io.BytesIO(data)).size
         self.paint_number = next(_NUMBERS) % _LARGEST_NUMBER + 1
 
     def fail(self, error: str) -> None:
         """Note why the image cannot be shown."""
-        self.picture = None
-        self.error = error
-        self.paint_number = 0
+        self._empty(error)
 
     def close(self) -> None:
         """End the widgets of this stage."""
@@ -72,8 +82,7 @@ class Stage:
 
     def paint(self) -> None:
         """Paint the picture, if there is one; again for a browser that has an empty canvas."""
-        picture = self.picture
-        if picture is None:
+        if self.data is None:
             return
         width, height = self.shown
         red, green, blue = self.paint_number.to_bytes(3)
@@ -92,12 +101,17 @@ class Stage:
                 # All in one message: a small one that follows a large one may wait 40 ms, for
                 # Jupyter's server leaves Nagle's algorithm on. `put_image_data` would encode anew.
                 self.canvas._canvas_manager.send_draw_command(
-                    self.canvas, COMMANDS["putImageData"], [0, 0], [picture.data]
+                    self.canvas, COMMANDS["putImageData"], [0, 0], [self.data]
                 )
                 self.canvas.global_composite_operation = "source-over"
                 self.canvas.fill_style = f"rgb({red}, {green}, {blue})"
                 self.canvas.fill_rect(0, height, width, 1)
                 last.clear()
+
+    def _empty(self, error: str | None) -> None:
+        self.data, self.size = None, (0, 0)
+        self.error = error
+        self.paint_number = 0
 
 
 _made: list[Canvas] = []

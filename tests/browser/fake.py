@@ -13,6 +13,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from nbannotate.widgets import bundle
+from nbannotate.widgets.keys import DEFAULTS as KEYS
 
 SCRIPT, STYLE = bundle.script(), bundle.style()
 PICTURE = (400, 300)
@@ -20,33 +21,6 @@ HEIGHT = 616  # of the stage: a picture of 300 rows and its margins of 8 fit at 
 SCALE = 2
 
 Point = tuple[float, float]
-
-KEYS = {
-    "next": "ArrowRight",
-    "previous": "ArrowLeft",
-    "next_todo": "Shift+ArrowRight",
-    "done": "Enter",
-    "skip": "Space",
-    "box": "r",
-    "extreme": "e",
-    "select": "v",
-    "delete": "Delete",
-    "undo": "Ctrl+z",
-    "redo": "Ctrl+Shift+z",
-    "copy": "Ctrl+c",
-    "paste": "Ctrl+v",
-    "duplicate": "Ctrl+d",
-    "copy_previous": "c",
-    "hide": "h",
-    "flag": "f",
-    "unsure": "u",
-    "fit": "z",
-    "actual_size": "Shift+z",
-    "zoom_in": "+",
-    "zoom_out": "-",
-    "search": "/",
-    "help": "?",
-}
 
 
 def named(number: int, name: str, color: str, hotkey: str | None = None) -> dict[str, Any]:
@@ -273,3 +247,15 @@ def call_each(page: Page, module: str, function: str, arguments: list[list[Any]]
         [module, function, arguments],
     )
     return found
+
+
+def three_boxes(page: Page) -> Widget:
+    """A widget with a box, a smaller one in it and another beside it; the select tool."""
+    boxes = [
+        box("big", 1, 100, 100, 200, 150),
+        box("small", 2, 160, 150, 40, 40),
+        box("beside", 1, 20, 20, 50, 40),
+    ]
+    widget = Widget(page, boxes)
+    widget.press("v")
+    return widget

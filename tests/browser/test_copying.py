@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .fake import Widget, attribute, box, slot
+from .fake import Widget, attribute, box, slot, three_boxes
 
 pytestmark = pytest.mark.browser
 
@@ -13,17 +13,7 @@ SIDES = ("x", "y", "width", "height")
 
 @pytest.fixture
 def widget(bare_page):
-    """Three boxes; the select tool."""
-    widget = Widget(
-        bare_page,
-        [
-            box("big", 1, 100, 100, 200, 150),
-            box("small", 2, 160, 150, 40, 40),
-            box("beside", 1, 20, 20, 50, 40),
-        ],
-    )
-    widget.press("v")
-    return widget
+    return three_boxes(bare_page)
 
 
 def test_duplicate_makes_a_copy_beside_and_selects_it(widget):

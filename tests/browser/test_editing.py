@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .fake import KEYS, Widget, attribute, box, slot, view
+from .fake import KEYS, Widget, attribute, box, slot, three_boxes, view
 
 pytestmark = pytest.mark.browser
 
@@ -16,17 +16,7 @@ SIDES = ("x", "y", "width", "height")
 
 @pytest.fixture
 def widget(bare_page):
-    """A box, with a smaller one in it and another beside it; the select tool."""
-    widget = Widget(
-        bare_page,
-        [
-            box("big", 1, 100, 100, 200, 150),
-            box("small", 2, 160, 150, 40, 40),
-            box("beside", 1, 20, 20, 50, 40),
-        ],
-    )
-    widget.press("v")
-    return widget
+    return three_boxes(bare_page)
 
 
 def updates(widget):
