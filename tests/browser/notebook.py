@@ -316,16 +316,22 @@ class Notebook:
         return self.kernel.execute_nowait(code)
 
     @contextlib.contextmanager
-    def busy(self, seconds: float = SECONDS) -> Iterator[None]:
-        """Keep the kernel busy with a cell for the block, or for `seconds` if that is shorter."""
+    def busy(self, seconds: float = SECONDS, holding: str = "") -> Iterator[None]:
+        """Keep the kernel busy with a cell for the block, or for `seconds` if that is shorter.
+
+        Some kernels answer widgets on another thread beside a cell that sleeps. `holding` is the
+        expression of a lock that the cell holds meanwhile, so that none can.
+        """
         started, ended = self.folder / ".busy-started", self.folder / ".busy-ended"
         for flag in (started, ended):
             flag.unlink(missing_ok=True)
         self.execute_nowait(
-            "import pathlib as _p, time as _t\n"
+            "import contextlib as _c, pathlib as _p, time as _t\n"
             f"_end = _t.monotonic() + {seconds!r}\n"
-            f"_p.Path({str(started)!r}).touch()\n"
-            f"while _t.monotonic() < _end and not _p.Path({str(ended)!r}).exists(): _t.sleep(0.01)"
+            f"with {holding or '_c.nullcontext()'}:\n"
+            f"  _p.Path({str(started)!r}).touch()\n"
+            f"  while _t.monotonic() < _end and not _p.Path({str(ended)!r}).exists():\n"
+            "    _t.sleep(0.01)"
         )
         wait_until(started.exists, "the kernel is busy")
         try:

@@ -44,6 +44,7 @@ ann = nba.Annotator(
 ann
 """
 INDOOR = "3"  # its key
+LOCK = "ann._project.lock"  # without it no thread of the kernel takes a message
 RESTART = f"""async () => {{ {PANEL}
   await panel.sessionContext.session.kernel.restart();
 }}"""
@@ -132,7 +133,7 @@ def test_a_reload_in_the_middle_of_a_drag_loses_that_drag_only(notebook):
 
 def test_a_reload_with_unacknowledged_edits_loses_and_doubles_nothing(notebook):
     one = notebook([CELL])
-    with one.busy():
+    with one.busy(holding=LOCK):
         draw(one, 40, 30, 140, 90)
         press(one, INDOOR, "2")
         draw(one, 200, 130, 300, 200)
@@ -204,13 +205,14 @@ def test_labelling_through_the_ring_works_while_a_cell_runs(notebook):
     wait_shown(one, "a.png")
     names = [f"{name}.png" for name in "abcde"]
     wait_ring(one)
-    with one.busy():
+    with one.busy(holding=LOCK):
         for place, name in enumerate(names):
             wait_shown(one, name)
             draw(one, 40, 30, 140 + place, 90)
             wait_drawn(one, 40, 30, 140 + place, 90)
             press(one, INDOOR, "Enter")
-    # Some kernels take messages beside a running cell, others after it.
+        wait_chip(one, "saving")
+        assert labelled(one) == []
     wait_saved(one)
 
     assert labelled(one) == [
