@@ -71,11 +71,16 @@ class Controller:
         if not view_only and walk.current is not None and not self._is_todo(walk.current):
             walk.go(walk.next_where(self._is_todo) or 0)  # where the work was left
         self._inbox = Inbox(project.store.acknowledged, self._take, self.problems.report)
-        self.screen = Screen(
-            project, walk, ahead=ahead, receive=self._receive, report=self.problems.report
-        )
         self.attached = Attached(self._set_attribute)
-        self.configure()
+        self.screen = Screen(
+            project,
+            walk,
+            ahead=ahead,
+            config=self._config(),
+            view=self._view(),
+            receive=self._receive,
+            report=self.problems.report,
+        )
         project.listen(self._listen)
         self._show()
 
@@ -142,20 +147,7 @@ class Controller:
 
     def configure(self) -> None:
         """Tell the browser the scheme and the keys, as they are now."""
-        schema = self.project.schema
-        shapes = bool(schema.classes)
-        actions, hotkeys = keymap.assign(schema, self._keys, shapes=shapes)
-        self.screen.layer.config = messages.config(
-            schema,
-            hotkeys=hotkeys,
-            keys=actions,
-            attached=self.attached.names,
-            shapes=shapes,
-            select_new=bool(schema.attributes),
-            view_only=self._view_only,
-            store_id=self.project.store.id,
-            **self._options,
-        )
+        self.screen.layer.config = self._config()
 
     def close(self) -> None:
         """End the threads and the widgets."""
@@ -239,9 +231,25 @@ class Controller:
                 self.problems.report(error, event)
                 self._show()
 
-    def _show(self) -> None:
+    def _config(self) -> dict[str, Any]:
+        schema = self.project.schema
+        shapes = bool(schema.classes)
+        actions, hotkeys = keymap.assign(schema, self._keys, shapes=shapes)
+        return messages.config(
+            schema,
+            hotkeys=hotkeys,
+            keys=actions,
+            attached=self.attached.names,
+            shapes=shapes,
+            select_new=bool(schema.attributes),
+            view_only=self._view_only,
+            store_id=self.project.store.id,
+            **self._options,
+        )
+
+    def _view(self) -> dict[str, Any]:
         project = self.project
-        view = {
+        return {
             "filter": asdict(self._filter),
             "progress": messages.progress(project.progress),
             "counts": {str(key): count for key, count in project.counts.items()},
@@ -251,11 +259,14 @@ class Controller:
             "notice": self.problems.notice,
             "select": self._asked,
         }
+
+    def _show(self) -> None:
         touched, self._touched = self._touched, set()
-        self.screen.show(view, touched, acked=self._inbox.acked, resend=self._inbox.resend)
+        inbox = self._inbox
+        self.screen.show(self._view(), touched, acked=inbox.acked, resend=inbox.resend)
         if self.attached.names:
             selected = self.selected
-            self.attached.show(None if selected is None else project.store.label(selected))
+            self.attached.show(None if selected is None else self.project.store.label(selected))
 
 
 def _is_done(after: Mapping[str, Any] | None) -> bool:

@@ -35,6 +35,8 @@ class Screen:
         The images in their order, and which is shown.
     ahead
         How many of the next images are painted before they are shown.
+    config, view
+        What the browser is told first; see `Layer` and `show`.
     receive
         Called with each message of the browser.
     report
@@ -47,12 +49,15 @@ class Screen:
         walk: Walk,
         *,
         ahead: int,
+        config: Mapping[str, Any],
+        view: Mapping[str, Any],
         receive: Callable[[Any], object],
         report: Callable[[Exception, Any], object],
     ) -> None:
         self.walk = walk
         self.pictures = Pictures(project.source)
-        self.layer = Layer(receive)
+        # With all that the browser starts from: it may start before it is told any more.
+        self.layer = Layer(receive, config=dict(config), view=self._view(view))
         self._project = project
         self._report = report
         self._ahead = min(max(ahead, 0), SLOTS - 2)
@@ -96,11 +101,7 @@ class Screen:
                     setattr(self.layer, name, value)
                 for stage in self._ring.stages:
                     self._tell(stage)
-                self.layer.view = {
-                    **view,
-                    "position": self.walk.position,
-                    "total": len(self.walk),
-                }
+                self.layer.view = self._view(view)
             if fresh is not None:
                 fresh.paint()
             self.pictures.want(self._coming(images))
@@ -130,6 +131,9 @@ class Screen:
             stage.close()
         self.layer.close()
         self.root.close()
+
+    def _view(self, view: Mapping[str, Any]) -> dict[str, Any]:
+        return {**view, "position": self.walk.position, "total": len(self.walk)}
 
     def _coming(self, images: list[str]) -> list[str]:
         """The images of the ring, and those that it will want next."""

@@ -291,7 +291,15 @@ class Notebook:
         self.page.evaluate(KEEP_DIALOGS)
         # JupyterLab waits longer after each failed try; a person would click here too.
         self.page.evaluate(
-            f"async () => {{ {PANEL} await panel.sessionContext.session.kernel.reconnect(); }}"
+            f"""async () => {{ {PANEL}
+              const kernel = panel.sessionContext.session.kernel;
+              const limit = () => new Promise((done) => setTimeout(done, 5000));
+              // Into an attempt of its own this may leave a socket that nothing comes through.
+              for (let answer; !answer;) {{
+                await kernel.reconnect();
+                answer = await Promise.race([kernel.requestKernelInfo().catch(() => null), limit()]);
+              }}
+            }}"""
         )
         self.wait_for_kernel(idle=False)
 

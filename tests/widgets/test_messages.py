@@ -143,6 +143,20 @@ def test_the_traits_hold_what_the_browser_is_promised(annotator):
         json.dumps(trait, allow_nan=False)
 
 
+def test_the_browser_knows_the_store_and_the_view_when_it_starts(annotator, monkeypatch):
+    # It may start before any later update: its queue would be kept under no store's name.
+    first = []
+    opened = Layer.open
+    monkeypatch.setattr(
+        Layer, "open", lambda layer: (first.append((layer.config, layer.view)), opened(layer))
+    )
+    ann = annotator()
+    ((config, view),) = first
+    assert config["store_id"] == ann.store.id
+    assert set(config) == typedef("Config")
+    assert set(view) == typedef("View")
+
+
 def test_both_sides_have_the_same_number_of_slots():
     text = (BROWSER / "session.js").read_text()
     assert int(re.search(r"SLOTS = (\d+)", text)[1]) == SLOTS
