@@ -297,7 +297,8 @@ class Notebook:
               // Into an attempt of its own this may leave a socket that nothing comes through.
               for (let answer; !answer;) {{
                 await kernel.reconnect();
-                answer = await Promise.race([kernel.requestKernelInfo().catch(() => null), limit()]);
+                const asked = kernel.requestKernelInfo().catch(() => null);
+                answer = await Promise.race([asked, limit()]);
               }}
             }}"""
         )
