@@ -17,6 +17,7 @@ from nbannotate.project import Project
 from nbannotate.widgets import messages
 from nbannotate.widgets.layer import SLOTS, Layer
 from nbannotate.widgets.messages import Look
+from nbannotate.widgets.origin import Origin
 from nbannotate.widgets.stage import Ring, Stage
 
 _RENDERED_AHEAD = 3  # times the images that the ring has ahead
@@ -55,18 +56,19 @@ class Screen:
         report: Callable[[Exception, Any], object],
     ) -> None:
         self.walk = walk
+        self._origin = Origin()
         self.pictures = Pictures(project.source)
         # With all that the browser starts from: it may start before it is told any more.
         self.layer = Layer(receive, config=dict(config), view=self._view(view))
         self._project = project
         self._report = report
         self._ahead = min(max(ahead, 0), SLOTS - 2)
-        self._ring = Ring(self._ahead + 2)
+        self._ring = Ring(self._ahead + 2, self._origin)
         self._slots: dict[int, dict[str, Any]] = {}
         self._ended = threading.Event()
         self._painter = ThreadPoolExecutor(1, thread_name_prefix="nbannotate-painter")
         # Two, so that one is shown until the other is painted.
-        self._crisp = [Stage(number, f"nba-crisp-{number}") for number in (0, 1)]
+        self._crisp = [Stage(number, f"nba-crisp-{number}", self._origin) for number in (0, 1)]
         self._look: Look | None = None
         canvases = [stage.canvas for stage in (*self._ring.stages, *self._crisp)]
         self.root = ipywidgets.GridBox([*canvases, self.layer])
@@ -84,6 +86,15 @@ class Screen:
         **traits
             Other traits of the layer, told in the same message.
         """
+        self._origin.run(self._show, view, set(touched), traits)
+
+    def retry(self, image: str) -> None:
+        """Read an image again that could not be shown."""
+        self._origin.run(self._retry, image)
+
+    def _show(
+        self, view: Mapping[str, Any], touched: set[str], traits: Mapping[str, object]
+    ) -> None:
         with self._project.lock:
             fresh: Stage | None = None
             places = self.walk.around(self._ahead)
@@ -95,7 +106,7 @@ class Screen:
                 if self.pictures.wait(images[0], _PATIENCE):
                     self._take(stages[0])
                     fresh = stages[0]
-            self._load(stages, set(touched))
+            self._load(stages, touched)
             with self.layer.hold_sync():
                 for name, value in traits.items():
                     setattr(self.layer, name, value)
@@ -106,10 +117,9 @@ class Screen:
                 fresh.paint()
             self.pictures.want(self._coming(images))
             if any(stage.is_waiting for stage in stages):
-                self._painter.submit(self._paint_missing, images)
+                self._painter.submit(self._origin.run, self._paint_missing, images)
 
-    def retry(self, image: str) -> None:
-        """Read an image again that could not be shown."""
+    def _retry(self, image: str) -> None:
         with self._project.lock:
             stage = self._ring.stage_of(image)
             if stage is not None and stage.error is not None:
@@ -119,7 +129,7 @@ class Screen:
     def look(self, wanted: Look) -> None:
         """Render a part of the image more sharply, in the background."""
         self._look = wanted
-        self._painter.submit(self._paint_crisp)
+        self._painter.submit(self._origin.run, self._paint_crisp)
 
     def close(self) -> None:
         """End the threads and the widgets."""

@@ -6,10 +6,13 @@ import io
 import itertools
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from ipycanvas import Canvas, hold_canvas
 from ipycanvas.canvas import COMMANDS
 from PIL import Image
+
+from nbannotate.widgets.origin import Origin
 
 _NUMBERS = itertools.count(1)
 _PAINTING = threading.Lock()
@@ -25,6 +28,8 @@ class Stage:
         Its place in the ring, from 0.
     name
         Class of its canvas, by which the browser finds it.
+    origin
+        Whence the browser is told.
 
     Notes
     -----
@@ -32,7 +37,7 @@ class Stage:
     colour of one pixel in a row of its own under the picture; ``browser/stage.js`` looks for it.
     """
 
-    def __init__(self, number: int, name: str) -> None:
+    def __init__(self, number: int, name: str, origin: Origin) -> None:
         self.number = number
         self.image: str | None = None
         self.data: bytes | None = None
@@ -45,7 +50,7 @@ class Stage:
         self.canvas = Canvas(width=1, height=2)
         self.canvas.add_class("nba-slot")
         self.canvas.add_class(name)
-        self.canvas.on_client_ready(self.paint)
+        self.canvas.on_client_ready(partial(origin.run, self.paint))
 
     @property
     def is_waiting(self) -> bool:
@@ -130,10 +135,12 @@ class Ring:
     ----------
     n_stages
         How many.
+    origin
+        Whence the browser is told.
     """
 
-    def __init__(self, n_stages: int) -> None:
-        self.stages = [Stage(number, f"nba-slot-{number}") for number in range(n_stages)]
+    def __init__(self, n_stages: int, origin: Origin) -> None:
+        self.stages = [Stage(number, f"nba-slot-{number}", origin) for number in range(n_stages)]
 
     def want(self, images: Sequence[str]) -> list[Stage]:
         """Give each image a stage, nearest first; those that have one keep it.

@@ -370,3 +370,27 @@ def test_a_new_kernel_gets_what_was_unsaved_when_the_cell_runs_again(notebook, e
     wait_saved(one)
     assert labelled(one) == [*wanted, ("a.png", "cat", 10, 200, 100, 80)]
     assert n_edits(one) == 4
+
+
+# Run code in a subshell that ends with it, as front ends do for work that is not to wait.
+IN_A_SUBSHELL = f"""async (code) => {{ {PANEL}
+  const {{ kernel }} = panel.sessionContext.session;
+  const own = kernel.subshellId;
+  const {{ content }} = await kernel.requestCreateSubshell({{}}).done;
+  kernel.subshellId = content.subshell_id;
+  const reply = await kernel.requestExecute({{ code }}).done;
+  kernel.subshellId = own;
+  await kernel.requestDeleteSubshell({{ subshell_id: content.subshell_id }}).done;
+  return reply.content.status;
+}}"""
+
+
+def test_gestures_are_saved_after_a_subshell_that_moved_the_widget_has_ended(notebook):
+    one = notebook([CELL])
+    draw(one, 40, 30, 140, 90)
+    wait_saved(one)
+    assert one.page.evaluate(IN_A_SUBSHELL, "ann.goto(5)") == "ok"
+    wait_shown(one, "f.png")
+    draw(one, 200, 130, 300, 200)
+    wait_saved(one)
+    assert [row[0] for row in labelled(one)] == ["a.png", "f.png"]
