@@ -56,7 +56,7 @@ class Contender:
 OURS = Contender(
     name="nbannotate",
     method="ours",
-    picture=".nba-root > canvas.nba-slot",
+    picture=".nba-root img.nba-slot",
     hand={"kind": "pixels", "selector": "canvas.nba-live"},
     shapes="""(count) => {
       const { width, height } = document.querySelector("canvas.nba-shapes");

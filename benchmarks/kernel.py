@@ -117,7 +117,8 @@ class Stand:
             if count:
                 canvas[1].stroke_rects(*map(list, zip(*boxes(count), strict=True)))
 
-    def bbox(self, count: int) -> None:
+    def bbox(self, count: int, *, jump: int = 1) -> None:
+        """With `jump`, it goes from the second picture on to every so manieth, as `ours` does."""
         from jupyter_bbox_widget import BBoxWidget
 
         self.clear()
@@ -132,7 +133,7 @@ class Stand:
         @widget.on_submit
         def submit() -> None:
             nonlocal place
-            place += 1
+            place = (place // jump + 1) * jump if place else 1
             with widget.hold_sync():
                 widget.image = str(self.paths[place])
                 widget.bboxes = []

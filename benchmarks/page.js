@@ -122,8 +122,8 @@
         observer.observe(stand, { subtree: true, attributes: true, attributeFilter });
         abort.signal.addEventListener("abort", () => observer.disconnect());
         window.addEventListener("load", () => start && attempt(), { ...options, capture: true });
-        window.addEventListener(type, () => {
-          if (start) return;
+        window.addEventListener(type, (event) => {
+          if (start || event.key === "Shift") return; // the key that acts comes after it
           start = performance.now();
           requestAnimationFrame(() => {
             begun = performance.now();

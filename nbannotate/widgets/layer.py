@@ -19,13 +19,17 @@ SLOTS = 12
 
 
 def _slots() -> type[traitlets.HasTraits]:
-    # One trait a stage: a change to one image's labels does not send those of the others.
-    traits = {f"slot_{number}": traitlets.Dict().tag(sync=True) for number in range(SLOTS)}
+    # Two traits a stage: a change to one image's labels sends neither those of the others nor a
+    # picture again, and a picture comes in one message with what is on it.
+    traits: dict[str, Any] = {}
+    for number in range(SLOTS):
+        traits[f"slot_{number}"] = traitlets.Dict().tag(sync=True)
+        traits[f"picture_{number}"] = traitlets.Bytes().tag(sync=True)
     return type("_Slots", (traitlets.HasTraits,), traits)
 
 
 class Layer(anywidget.AnyWidget, _slots()):  # type: ignore[misc]  # traits made in a loop
-    """Everything that moves: shapes, handles, palette, keys; lies over the painted picture.
+    """Everything that is seen and moves: pictures, shapes, handles, palette, keys.
 
     Parameters
     ----------
@@ -40,11 +44,16 @@ class Layer(anywidget.AnyWidget, _slots()):  # type: ignore[misc]  # traits made
     acked = traitlets.Dict().tag(sync=True)
     resend = traitlets.Int().tag(sync=True)
     crisp = traitlets.Dict().tag(sync=True)
+    crisp_picture = traitlets.Bytes().tag(sync=True)
 
     def __init__(self, receive: Callable[[Any], object], **traits: Any) -> None:
         super().__init__(**traits)
         self.on_msg(lambda _widget, content, _buffers: receive(content))
 
-    def set_slot(self, number: int, slot: dict[str, Any]) -> None:
-        """Say what a stage shows; ``{}`` for nothing."""
+    def set_slot(self, number: int, slot: dict[str, Any], picture: bytes) -> None:
+        """Say what a stage shows: ``{}`` for nothing, and no bytes while there is no picture.
+
+        To be called under `hold_sync`, so that both come in one message.
+        """
         setattr(self, f"slot_{number}", slot)
+        setattr(self, f"picture_{number}", picture)

@@ -1,4 +1,4 @@
-"""What the browser shows: the gesture layer over a ring of stages, told what is so and painted."""
+"""What the browser shows: the gesture layer, told what is so, with pictures ahead of time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Screen:
     walk
         The images in their order, and which is shown.
     ahead
-        How many of the next images are painted before they are shown.
+        How many of the next images the browser has before they are shown.
     config, view
         What the browser is told first; see `Layer` and `show`.
     receive
@@ -63,15 +63,13 @@ class Screen:
         self._project = project
         self._report = report
         self._ahead = min(max(ahead, 0), SLOTS - 2)
-        self._ring = Ring(self._ahead + 2, self._origin)
+        self._ring = Ring(self._ahead + 2)
         self._slots: dict[int, dict[str, Any]] = {}
         self._ended = threading.Event()
-        self._painter = ThreadPoolExecutor(1, thread_name_prefix="nbannotate-painter")
-        # Two, so that one is shown until the other is painted.
-        self._crisp = [Stage(number, f"nba-crisp-{number}", self._origin) for number in (0, 1)]
+        self._feeder = ThreadPoolExecutor(1, thread_name_prefix="nbannotate-feeder")
+        self._images: list[str] = []
         self._look: Look | None = None
-        canvases = [stage.canvas for stage in (*self._ring.stages, *self._crisp)]
-        self.root = ipywidgets.GridBox([*canvases, self.layer])
+        self.root = ipywidgets.GridBox([self.layer])
         self.root.add_class("nba-root")
 
     def show(self, view: Mapping[str, Any], touched: Iterable[str] = (), **traits: object) -> None:
@@ -96,7 +94,6 @@ class Screen:
         self, view: Mapping[str, Any], touched: set[str], traits: Mapping[str, object]
     ) -> None:
         with self._project.lock:
-            fresh: Stage | None = None
             places = self.walk.around(self._ahead)
             images = [self.walk.shown[place] for place in places]
             stages = self._ring.want(images)
@@ -105,19 +102,19 @@ class Screen:
                 self.pictures.want(images[:1])
                 if self.pictures.wait(images[0], _PATIENCE):
                     self._take(stages[0])
-                    fresh = stages[0]
-            self._load(stages, touched)
+            # The others come with their pictures: what is looked at waits for nothing else.
+            self._load(stages[:1] + [one for one in stages[1:] if not one.is_waiting], touched)
             with self.layer.hold_sync():
                 for name, value in traits.items():
                     setattr(self.layer, name, value)
                 for stage in self._ring.stages:
                     self._tell(stage)
                 self.layer.view = self._view(view)
-            if fresh is not None:
-                fresh.paint()
-            self.pictures.want(self._coming(images))
-            if any(stage.is_waiting for stage in stages):
-                self._painter.submit(self._origin.run, self._paint_missing, images)
+            is_same = images == self._images and not any(stage.is_waiting for stage in stages)
+            if is_same or not images:
+                return
+            self._images = images
+            self._feeder.submit(self._origin.run, self._bring_missing, images)
 
     def _retry(self, image: str) -> None:
         with self._project.lock:
@@ -129,16 +126,13 @@ class Screen:
     def look(self, wanted: Look) -> None:
         """Render a part of the image more sharply, in the background."""
         self._look = wanted
-        self._painter.submit(self._origin.run, self._paint_crisp)
+        self._feeder.submit(self._origin.run, self._bring_crisp)
 
     def close(self) -> None:
         """End the threads and the widgets."""
         self._ended.set()
-        self._painter.shutdown(wait=False, cancel_futures=True)
+        self._feeder.shutdown(wait=False, cancel_futures=True)
         self.pictures.close()
-        self._ring.close()
-        for stage in self._crisp:
-            stage.close()
         self.layer.close()
         self.root.close()
 
@@ -177,9 +171,10 @@ class Screen:
     def _tell(self, stage: Stage) -> None:
         """Set the stage's trait."""
         place = None if stage.image is None else self.walk.place(stage.image)
-        if stage.image is None or place is None:
+        # One that waits has no labels yet, perhaps those of its former image.
+        if place is None or self._slot(stage).get("image") != stage.image:
             self._slots.pop(stage.number, None)
-            self.layer.set_slot(stage.number, {})
+            self.layer.set_slot(stage.number, {}, b"")
             return
         width, height = stage.size
         self.layer.set_slot(
@@ -193,6 +188,7 @@ class Screen:
                 "paint": stage.paint_number,
                 "error": stage.error,
             },
+            stage.data or b"",
         )
 
     def _take(self, stage: Stage, *, retry: bool = False) -> None:
@@ -209,30 +205,41 @@ class Screen:
     def _bring(self, stage: Stage, *, retry: bool = False) -> None:
         """Show a stage's image, or why it cannot be shown."""
         self._take(stage, retry=retry)
-        self._tell(stage)
-        stage.paint()
+        self._load([stage], set())
+        with self.layer.hold_sync():
+            self._tell(stage)
 
-    def _paint_missing(self, images: list[str]) -> None:
-        """Paint, in the background, what the ring lacks; ends when the ring wants others."""
+    def _bring_missing(self, images: list[str]) -> None:
+        """Bring, in the background, what the ring lacks; ends when it wants other images."""
         try:
-            for image in images:
-                stage = self._ring.stage_of(image)
-                if stage is None:
+            self._bring_waiting(images[0])
+            # What was told last is still on its way out of this process, and goes first.
+            self._ended.wait(_FRAMES)
+            if images is self._images:
+                self.pictures.want(self._coming(images))
+            for image in images[1:]:
+                if images is not self._images:
                     return
-                if not stage.is_waiting:
-                    continue
-                if image != images[0]:
+                if self._bring_waiting(image):
                     self._ended.wait(_FRAMES)
-                with suppress(ImageError):  # told below, from what `pictures` keeps of it
-                    self.pictures.get(image)  # waits here, not with the lock held
-                with self._project.lock:
-                    stage = self._ring.stage_of(image)
-                    if stage is not None and stage.is_waiting:
-                        self._bring(stage)
         except Exception as error:
             self._report(error, images)
 
-    def _paint_crisp(self) -> None:
+    def _bring_waiting(self, image: str) -> bool:
+        """Bring an image if it is still waited for; whether it was."""
+        stage = self._ring.stage_of(image)
+        if stage is None or not stage.is_waiting:
+            return False
+        with suppress(ImageError):  # told below, from what `pictures` keeps of it
+            self.pictures.get(image)  # waits here, not with the lock held
+        with self._project.lock:
+            stage = self._ring.stage_of(image)
+            if stage is None or not stage.is_waiting:
+                return False
+            self._bring(stage)
+            return True
+
+    def _bring_crisp(self) -> None:
         wanted, self._look = self._look, None
         if wanted is None:  # a later one was asked for, and is done
             return
@@ -241,16 +248,8 @@ class Screen:
             with self._project.lock:
                 if self.walk.current != wanted.image:
                     return
-                self._crisp.reverse()
-                stage = self._crisp[0]
-                stage.take(data, (round(wanted.box[2]), round(wanted.box[3])))
-                self.layer.crisp = {
-                    "image": wanted.image,
-                    "box": list(wanted.box),
-                    "shown": list(wanted.size),
-                    "paint": stage.paint_number,
-                    "canvas": stage.number,
-                }
-                stage.paint()
+                with self.layer.hold_sync():
+                    self.layer.crisp = {"image": wanted.image, "box": list(wanted.box)}
+                    self.layer.crisp_picture = data
         except Exception as error:
             self._report(error, wanted)

@@ -1,7 +1,7 @@
 """An annotator in a real notebook: hands and eyes, for a notebook `one` of the `notebook` fixture.
 
 Points and boxes are in pixels of the upright picture. Where they are on the page is asked of the
-canvas that the picture is painted on, not of the code that is tested. A widget that is shown
+canvas that bears the picture, not of the code that is tested. A widget that is shown
 several times has several views; `view` counts them from 0.
 """
 
@@ -22,16 +22,14 @@ Box = tuple[float, float, float, float]
 # The picture that a view shows, and where: undefined until it is painted.
 SHOWN = """(view) => {
   const root = document.querySelectorAll('.nba-root')[view];
-  const canvas = [...(root?.querySelectorAll('canvas[class*=nba-slot-]') ?? [])].find(
+  const canvas = [...(root?.querySelectorAll('img.nba-slot') ?? [])].find(
     (one) => getComputedStyle(one).visibility === 'visible');
   if (!canvas) return undefined;
   const { left, top, width, height } = canvas.getBoundingClientRect();
-  // The last row of the canvas is not of the picture.
-  const rows = canvas.height - 1;
   return {
     image: root.querySelector('.nba-name').textContent,
-    left, top, width, height: (height * rows) / canvas.height,
-    canvas: [canvas.width, rows],
+    left, top, width, height,
+    canvas: [canvas.width, canvas.height],
   };
 }"""
 
@@ -52,11 +50,16 @@ DRAWN = f"""([view, x1, y1, x2, y2]) => {{
   return [[x1, y], [x2, y], [x, y1], [x, y2]].every(isOpaque);
 }}"""
 
-# Whether so many stages of the page are painted: then the mark under the picture is there.
-PAINTED = """(count) => [...document.querySelectorAll('canvas[class*=nba-slot-]')].filter(
-  (one) => one.height > 2
-    && one.getContext('2d').getImageData(0, one.height - 1, 1, 1).data[3] === 255
-).length >= count"""
+# The pixels of a canvas that bears a picture: x, y, width and height in its own pixels.
+READ = """(canvas, x, y, width, height) => {
+  const copy = new OffscreenCanvas(width, height).getContext('2d');
+  copy.drawImage(canvas, x, y, width, height, 0, 0, width, height);
+  return copy.getImageData(0, 0, width, height).data;
+}"""
+
+# Whether so many pictures of the page are decoded.
+DECODED = f"""(count) => [...document.querySelectorAll('img.nba-slot')].filter(
+  (one) => ({READ})(one, 0, 0, 1, 1)[3] === 255).length >= count"""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def wait_shown(one: Notebook, image: str, view: int = 0) -> None:
 
 def wait_ring(one: Notebook, count: int = 5) -> None:
     """Until so many pictures are on the page, that of the image shown among them."""
-    one.page.wait_for_function(PAINTED, arg=count)
+    one.page.wait_for_function(DECODED, arg=count)
 
 
 def draw(

@@ -2,7 +2,7 @@
 
 The page gets the modules joined into one, as a notebook does: that is also several times faster.
 Points and boxes are in pixels of the picture; where they are on the screen is asked of the canvas
-that the picture is painted on, so that shapes are tested against what the user sees.
+that bears the picture, so that shapes are tested against what the user sees.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def box(label_id: str, class_id: int, *place: float, **more: Any) -> dict[str, A
 
 
 def slot(position: int, labels: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """An image of the ring: a.jpg, b.jpg or c.jpg, painted at half its size."""
+    """An image of the ring: a.jpg, b.jpg or c.jpg, shown at half its size."""
     image = f"{'abc'[position]}.jpg"
     width, height = PICTURE
     return {
@@ -140,6 +140,8 @@ class Widget:
         if not page.evaluate("() => 'mount' in globalThis"):
             page.add_script_tag(path=Path(__file__).parent / "fake.js")
         page.evaluate("([script, traits]) => mount(script, traits)", [SCRIPT, self.traits])
+        if self.traits["slot_0"].get("paint"):
+            page.locator("img.nba-slot").first.wait_for()
         self.stage = page.locator(".nba-stage")
         self.stage.focus()
 
@@ -174,18 +176,17 @@ class Widget:
 
     def kernel_says(self, **traits: Any) -> None:
         """Set traits as one update of the kernel does."""
-        self.page.evaluate("(traits) => fake.model.set(traits)", traits)
+        self.page.evaluate("(traits) => fake.says(traits)", traits)
 
     def picture(self) -> tuple[float, float, float, float]:
         """Left, top, width and height of the picture on the page."""
         found = self.page.evaluate(
             """() => {
-              const shown = [...fake.cell.querySelectorAll('canvas.nba-slot')].filter(
+              const shown = [...fake.cell.querySelectorAll('img.nba-slot')].filter(
                 (canvas) => getComputedStyle(canvas).visibility === 'visible');
               if (shown.length !== 1) throw new Error(`${shown.length} pictures are shown`);
               const { left, top, width, height } = shown[0].getBoundingClientRect();
-              // The last row of the canvas is not of the picture.
-              return [left, top, width, height * (1 - 1 / shown[0].height)];
+              return [left, top, width, height];
             }"""
         )
         return tuple(found)

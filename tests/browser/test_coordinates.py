@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from .annotating import drag, draw, picture, press, stage, stored, wait_saved, wait_shown
+from .annotating import READ, drag, draw, picture, press, stage, stored, wait_saved, wait_shown
 from .server import wait_until
 
 pytestmark = pytest.mark.browser
@@ -18,7 +18,7 @@ ZOOMS = (0.3, 1, 4)
 ORIENTATIONS = range(1, 9)
 # Multiples of 8: JPEG's blocks then leave the edges of the marks sharp.
 SIZE, MARK, CORNER = (400, 304), (200, 120, 64, 56), (0, 0, 80, 40)
-LARGE, LARGE_MARK = (5000, 4000), (2400, 2120, 96, 64)  # painted smaller than it is
+LARGE, LARGE_MARK = (5000, 4000), (2400, 2120, 96, 64)  # shown smaller than it is
 # What makes each orientation of the upright image, by Exif 2.32, 4.6.4: 6 is stored turned left.
 STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,11 +30,14 @@ STORED = {
     8: Image.Transpose.ROTATE_270,
 }
 # Left, top, width and height of what is red or green on the visible canvas.
-MARKS = """() => {
-  const canvas = [...document.querySelectorAll('canvas[class*=nba-slot-]')].find(
+MARKS = (
+    f"""() => {{
+  const canvas = [...document.querySelectorAll('img.nba-slot')].find(
     (one) => getComputedStyle(one).visibility === 'visible');
-  const [width, height] = [canvas.width, canvas.height - 1];
-  const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+  const {{ width, height }} = canvas;
+  const data = ({READ})(canvas, 0, 0, width, height);
+"""
+    + """
   return [0, 1].map((channel) => {
     let [left, top, right, bottom] = [width, height, 0, 0];
     for (let i = 0; i < width * height; i += 1) {
@@ -47,6 +50,7 @@ MARKS = """() => {
     return [left, top, right - left, bottom - top];
   });
 }"""
+)
 
 
 def write_photo(path, size, orientation, marks):

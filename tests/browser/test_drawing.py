@@ -274,7 +274,7 @@ def test_a_box_is_shown_before_the_kernel_has_answered(bare_page):
 
 def test_shapes_wait_for_their_picture(bare_page):
     """They would stand on the picture of another image, or on none."""
-    late = slot(0, [box("L", 1, 50, 40, 100, 80)], paint=77)
+    late = slot(0, [box("L", 1, 50, 40, 100, 80)])
     widget = Widget(bare_page, traits={"slot_0": {**late, "paint": 0}})
     sheet = bare_page.locator("canvas.nba-shapes")
     blank = "sheet => !sheet.getContext('2d').getImageData(0, 0, sheet.width, sheet.height)"
@@ -282,13 +282,53 @@ def test_shapes_wait_for_their_picture(bare_page):
     assert sheet.evaluate(blank)
     assert bare_page.locator(".nba-loading").is_visible()
 
+    bare_page.evaluate("() => holdPictures()")
     widget.kernel_says(slot_0=late)
     assert sheet.evaluate(blank)
-    bare_page.evaluate(
-        "slot => fake.paint(document.querySelector('canvas.nba-slot-0'), slot)", late
-    )
+    bare_page.evaluate("() => held[0]()")
     bare_page.locator(".nba-loading").wait_for(state="hidden")
     assert widget.pixel("shapes", (50, 80)) == CAT_COLOR
+
+
+def test_a_picture_that_comes_late_does_not_replace_a_later_one(bare_page):
+    """Decoding takes what it takes; the user may have gone on twice meanwhile."""
+    widget = Widget(bare_page)
+    bare_page.evaluate("() => holdPictures()")
+    widget.kernel_says(slot_0=slot(0, [], shown=[40, 30], paint=8))
+    widget.kernel_says(slot_0=slot(0, [], shown=[80, 60], paint=9))
+    bare_page.evaluate("async () => { for (const load of [...held].reverse()) await load(); }")
+
+    shown = "() => document.querySelector('img.nba-slot').naturalWidth"
+    assert bare_page.evaluate(shown) == 80
+    assert bare_page.locator(".nba-loading").is_hidden()
+
+
+def test_a_picture_that_the_browser_cannot_decode_says_so(bare_page):
+    widget = Widget(bare_page)
+    bare_page.evaluate(
+        """(slot) => fake.model.says({
+          slot_0: slot, picture_0: new DataView(new TextEncoder().encode("no picture").buffer),
+        })""",
+        slot(0, [box("L", 1, 50, 40, 100, 80)], paint=9),
+    )
+    card = bare_page.locator(".nba-card")
+    card.wait_for()
+    assert "cannot decode" in card.inner_text()
+
+    widget.kernel_says(slot_0=slot(0, [], paint=10))
+    card.wait_for(state="hidden")
+    widget.drag((200, 150), (250, 190))
+    assert len(widget.changes) == 1
+
+
+def test_no_picture_stays_in_the_state_that_a_notebook_may_save(bare_page):
+    Widget(bare_page)
+    kept = bare_page.evaluate(
+        """() => Object.entries(fake.model.traits)
+          .filter(([name, value]) => name.startsWith("picture_") && value?.byteLength)"""
+    )
+
+    assert kept == []
 
 
 def test_nothing_is_drawn_where_there_is_no_class(bare_page):

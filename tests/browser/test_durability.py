@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from .annotating import (
+    READ,
     begin,
     boxes,
     drag,
@@ -55,17 +56,16 @@ SHOW_AGAIN = f"""async () => {{ {PANEL}
   await window.jupyterapp.commands.execute('notebook:run-cell');
 }}"""
 # From now on, whether the picture of the first view was ever empty.
-WATCH = """() => {
-  const canvas = [...document.querySelectorAll('canvas[class*=nba-slot-]')].find(
-    (one) => getComputedStyle(one).visibility === 'visible');
-  const context = canvas.getContext('2d', { willReadFrequently: true });
+WATCH = f"""() => {{
   globalThis.wasEmpty = false;
-  const look = () => {
-    if (context.getImageData(200, 150, 1, 1).data[3] !== 255) globalThis.wasEmpty = true;
+  const look = () => {{
+    const canvas = [...document.querySelectorAll('img.nba-slot')].find(
+      (one) => getComputedStyle(one).visibility === 'visible');
+    if (!canvas || ({READ})(canvas, 200, 150, 1, 1)[3] !== 255) globalThis.wasEmpty = true;
     setTimeout(look, 0);
-  };
+  }};
   look();
-}"""
+}}"""
 
 
 def labelled(one):

@@ -234,7 +234,7 @@ def test_the_next_image_is_shown_at_once_with_its_shapes_and_fitted(bare_page):
     )
     widget.press("+", "ArrowRight")
     shown = bare_page.evaluate(
-        """() => [...document.querySelectorAll('canvas.nba-slot')]
+        """() => [...document.querySelectorAll('img.nba-slot')]
           .map((canvas) => getComputedStyle(canvas).visibility)"""
     )
 
@@ -255,9 +255,6 @@ def test_an_image_that_is_not_in_the_ring_is_waited_for(bare_page):
     assert widget.changes == []
 
     fourth = {**slot(2, []), "image": "d.jpg", "position": 3, "paint": 9}
-    bare_page.evaluate(
-        "slot => fake.paint(document.querySelector('canvas.nba-slot-0'), slot)", fourth
-    )
     widget.kernel_says(slot_0=fourth, view=view(total=9, position=3))
     loading.wait_for(state="hidden")
     assert bare_page.locator(".nba-name").inner_text() == "d.jpg"
@@ -275,3 +272,26 @@ def test_a_narrower_page_folds_the_palette_under_the_picture_and_fits_again(widg
     assert left + width <= stage["x"] + stage["width"]
     widget.drag((200, 150), (250, 190))
     assert [c["x"] for c in widget.changes] == [pytest.approx(200, abs=1)]
+
+
+def test_the_image_before_stays_until_the_picture_of_the_next_has_come(bare_page):
+    """It is on the page and takes some milliseconds; an empty stage between would flicker."""
+    widget = Widget(bare_page, traits={"view": view(total=9)})
+    bare_page.evaluate("() => holdPictures()")
+    fifth = {**slot(2, []), "image": "e.jpg", "position": 4, "paint": 9}
+    bare_page.evaluate(
+        """async (traits) => {
+          const name = () => document.querySelector(".nba-name").textContent;
+          await fake.says(traits);
+          await Promise.resolve();
+          globalThis.during = [name(), document.querySelector(".nba-loading").hidden];
+          await held[0]();
+          globalThis.after = [name(), document.querySelector(".nba-loading").hidden];
+        }""",
+        {"slot_0": fifth, "view": view(total=9, position=4)},
+    )
+
+    assert bare_page.evaluate("() => [during, after]") == [["a.jpg", True], ["e.jpg", True]]
+    widget.kernel_says(slot_0=slot(0, [], paint=10), view=view(total=9))
+    bare_page.locator(".nba-loading").wait_for()  # it is never loaded: the wait ends
+    assert bare_page.locator(".nba-name").inner_text() == "a.jpg"

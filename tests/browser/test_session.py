@@ -88,7 +88,7 @@ def test_names_from_data_are_text(bare_page):
     widget.kernel_says(view=view(notice={"number": 1, "text": payload}))
 
     assert payload in bare_page.locator(".nba-layer").inner_text()
-    assert bare_page.locator(".nba-layer img").count() == 0
+    assert bare_page.locator(".nba-layer img:not(.nba-picture)").count() == 0
     assert bare_page.evaluate("() => globalThis.ran") is None
 
 

@@ -176,7 +176,8 @@ export class BottomBar {
     write(this.left, finished < total ? timeLeft(pace, total - finished) : "all done");
     if (document.activeElement !== this.filter) {
       const { status: wanted, class_id: id } = view.filter;
-      this.filter.value = id === null ? wanted : `label:${id}`;
+      const value = id === null ? wanted : `label:${id}`;
+      if (this.filter.value !== value) this.filter.value = value;
     }
     this.#updateChip();
   }

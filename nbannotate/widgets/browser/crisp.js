@@ -3,7 +3,7 @@
  * sent whole. Until it comes, the coarse one is shown in its place.
  *
  * to the kernel:   {type: "look", image, box: [x, y, width, height], size: [width, height]}
- * from the kernel: trait `crisp`, and its painting on the canvas `.nba-crisp`
+ * from the kernel: traits `crisp` and `crisp_picture`, in one message
  */
 // @ts-check
 

@@ -32,6 +32,7 @@ export class Sheet {
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.width = 0;
     this.height = 0;
+    this.isBlank = true;
   }
 
   /** @param {number} width in CSS pixels @param {number} height */
@@ -41,16 +42,25 @@ export class Sheet {
     if (this.canvas.width !== w || this.canvas.height !== h) {
       this.canvas.width = w;
       this.canvas.height = h;
+      this.isBlank = true;
     }
     this.width = width;
     this.height = height;
   }
 
-  /** @returns {CanvasRenderingContext2D} cleared, its unit one CSS pixel */
+  /** Take away all that is drawn; one that is blank is not touched, for that would cost a copy. */
   clear() {
+    if (this.isBlank) return;
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.isBlank = true;
+  }
+
+  /** @returns {CanvasRenderingContext2D} blank, its unit one CSS pixel, about to be drawn on */
+  begin() {
+    this.clear();
+    this.isBlank = false;
     const context = this.context;
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     return context;
   }
@@ -73,7 +83,11 @@ function onScreen(box, viewport) {
  * @param {Map<number, {item: LabelClass, dash: number[]}>} classes
  */
 export function paintShapes(sheet, shapes, viewport, classes) {
-  const context = sheet.clear();
+  if (!shapes.length) {
+    sheet.clear();
+    return;
+  }
+  const context = sheet.begin();
   /** @type {Map<number, {x: number, y: number, width: number, height: number}[]>} */
   const byClass = new Map();
   let inView = 0;

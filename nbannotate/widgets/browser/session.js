@@ -13,6 +13,7 @@ import { replay } from "./replay.js";
 /**
  * @typedef {object} Model  what we use of a widget's model
  * @property {(name: string) => any} get
+ * @property {(name: string, value: any) => void} set
  * @property {(name: string, callback: () => void) => void} on
  * @property {(name: string, callback: () => void) => void} off
  * @property {(content: any) => void} send
@@ -20,13 +21,16 @@ import { replay } from "./replay.js";
 
 /** Most stages that a ring can have; `nbannotate/widgets/layer.py` has the same number. */
 export const SLOTS = 12;
+const CHANGING = new Set(["edit", "undo", "redo"]);
 const TRAITS = [
   "config",
   "view",
   "acked",
   "resend",
   "crisp",
+  "crisp_picture",
   ...Array.from({ length: SLOTS }, (_, i) => `slot_${i}`),
+  ...Array.from({ length: SLOTS }, (_, i) => `picture_${i}`),
 ];
 
 export class Session {
@@ -38,6 +42,10 @@ export class Session {
     this.listeners = new Set();
     /** @type {State | null} */
     this.shown = null;
+    /** @type {Map<number, Blob | null>} the pictures, not decoded, by the number of their slot */
+    this.pictures = new Map();
+    /** @type {import("./types.js").CrispPart | null} the part that the kernel has rendered crisply */
+    this.crisp = null;
     /** Whether the kernel that has this widget is gone, restarted perhaps. */
     this.ended = false;
     this.queue = new Queue({
@@ -62,6 +70,7 @@ export class Session {
     this.resend = () => this.queue.resend();
     globalThis.addEventListener("online", this.resend);
     this.queue.acknowledge(model.get("acked"));
+    this.#takePictures();
   }
 
   /** @returns {Config} */
@@ -81,29 +90,23 @@ export class Session {
     return { view: this.model.get("view"), slots: slots.filter((slot) => slot?.image) };
   }
 
-  /** The part that the kernel has rendered crisply, if any. @returns {import("./types.js").CrispPart | null} */
-  get crisp() {
-    const crisp = this.model.get("crisp");
-    return crisp?.image ? crisp : null;
-  }
-
   /** The stage of the image in view; null while the kernel prepares it. @returns {Slot | null} */
   get current() {
     const { view, slots } = this.state;
     return slots.find((slot) => slot.position === view.position) ?? null;
   }
 
-  /** @param {Slot} slot @returns {number} the number of the stage's canvas */
-  canvasOf(slot) {
+  /** @param {Slot} slot @returns {number} its number in the ring; -1 if it is not in it any more */
+  numberOf(slot) {
     for (let i = 0; i < SLOTS; i += 1) {
       if (this.model.get(`slot_${i}`)?.image === slot.image) return i;
     }
     return -1;
   }
 
-  /** How many messages are on their way. */
+  /** How many changes to labels are on their way; going to an image leaves nothing to be saved. */
   get unsaved() {
-    return this.queue.pending.length;
+    return this.queue.pending.filter(({ message }) => CHANGING.has(message.op)).length;
   }
 
   /** Why what is done is not saved now; null if it is. */
@@ -189,7 +192,34 @@ export class Session {
       this.resends = this.model.get("resend");
       this.queue.resend();
     }
+    this.#takePictures();
     this.#tell();
+  }
+
+  /**
+   * Take the pictures that have come. Nothing of them stays in the model, whose state a notebook
+   * may save. A picture with the same bytes as the one before it is not sent again.
+   */
+  #takePictures() {
+    for (let i = 0; i < SLOTS; i += 1) {
+      const blob = this.#take(`picture_${i}`);
+      if (blob !== undefined) this.pictures.set(i, blob);
+    }
+    const blob = this.#take("crisp_picture");
+    const crisp = this.model.get("crisp");
+    if (blob !== undefined || crisp !== this.told) {
+      const kept = blob ?? this.crisp?.blob;
+      this.crisp = kept && crisp?.image ? { ...crisp, blob: kept } : null;
+      this.told = crisp;
+    }
+  }
+
+  /** @param {string} trait @returns {Blob | null | undefined} undefined: nothing new has come */
+  #take(trait) {
+    const data = this.model.get(trait);
+    if (!data) return undefined;
+    this.model.set(trait, null);
+    return data.byteLength ? new Blob([data]) : null;
   }
 
   #tell() {

@@ -1,141 +1,173 @@
 /**
- * The canvases that ipycanvas paints, one an image of the ring, placed under the shapes.
- *
- * They are siblings of our layer in the same grid cell. Each is found by its class, moved and
- * zoomed by a CSS transform, and shown once the kernel's painting is on it: the painting's number
- * stands as one pixel under the picture, because an ipycanvas has no event for "painted".
+ * The pictures: one element for each image of the ring, loaded before it is asked for, and one for
+ * the crisp part of a large image. To go to the next image is to show another element.
  */
 // @ts-check
 
-/** @import {Point, Slot} from "./types.js" */
+/** @import {Slot} from "./types.js" */
 /** @import {Viewport} from "./geometry.js" */
 /** @import {Session} from "./session.js" */
 
+import { h } from "./dom.js";
 import { toScreen } from "./geometry.js";
+
+/** One picture on the page, or on its way there. */
+class Picture {
+  /** @param {string} name of its class */
+  constructor(name) {
+    this.name = name;
+    /** @type {Blob | null} what is shown, or about to be */
+    this.blob = null;
+    this.element = this.#image();
+    this.isThere = false;
+    this.isBroken = false;
+  }
+
+  #image() {
+    const image = new Image();
+    image.className = `nba-picture ${this.name}`;
+    image.alt = "";
+    image.draggable = false;
+    // No frame without it: the browser would else show nothing while it decodes.
+    image.decoding = "sync";
+    return image;
+  }
+
+  /**
+   * Take another picture; the one before stays until this one is there.
+   * @param {Blob | null} blob
+   * @param {() => void} done called when it is there, or cannot be decoded
+   */
+  async take(blob, done) {
+    this.blob = blob;
+    this.isThere = this.isBroken = false;
+    if (!blob) return;
+    const next = this.#image();
+    next.src = URL.createObjectURL(blob);
+    const came = await new Promise((settle) => {
+      next.onload = () => settle(true);
+      next.onerror = () => settle(false);
+    });
+    URL.revokeObjectURL(next.src);
+    if (blob !== this.blob) return;
+    if (came) {
+      this.element.replaceWith(next);
+      this.element = next;
+    }
+    this.isThere = came;
+    this.isBroken = !came;
+    done();
+    // Ahead of time, where it is not shown yet.
+    if (came) next.decode().catch(() => {});
+  }
+
+  /** @param {boolean} visible */
+  put(visible) {
+    const wanted = visible ? "visible" : "hidden";
+    if (this.element.style.visibility !== wanted) this.element.style.visibility = wanted;
+  }
+
+  /**
+   * @param {{x: number, y: number}} at its corner, in CSS pixels of the stage
+   * @param {number} scale CSS pixels a pixel of the image
+   * @param {[number, number]} size of what it shows, in image pixels
+   */
+  place(at, scale, size) {
+    const { naturalWidth: width, naturalHeight: height, style } = this.element;
+    // The picture may be smaller than the image, each side rounded by itself.
+    const [x, y] = [(scale * size[0]) / width, (scale * size[1]) / height];
+    style.transform = `translate(${at.x}px, ${at.y}px) scale(${x}, ${y})`;
+    // Pixels that are looked at one by one are to be seen as they are.
+    style.imageRendering = x * devicePixelRatio >= 4 ? "pixelated" : "auto";
+  }
+}
 
 export class Stages {
   /**
-   * @param {HTMLElement} layer our layer, whose siblings the canvases are
    * @param {Session} session
+   * @param {() => void} changed called when a picture has come, or has proved to be broken
    */
-  constructor(layer, session) {
-    this.layer = layer;
+  constructor(session, changed) {
     this.session = session;
-    this.probe = document.createElement("canvas");
-    this.probe.width = this.probe.height = 1;
-    this.probeContext = /** @type {CanvasRenderingContext2D} */ (
-      this.probe.getContext("2d", { willReadFrequently: true })
-    );
-    /** @type {WeakMap<HTMLCanvasElement, number>} numbers of the paintings seen on each canvas */
-    this.painted = new WeakMap();
-    /** @type {import("./types.js").CrispPart | null} the crisp rendering that is shown */
+    this.changed = changed;
+    this.element = h("div", { class: "nba-pictures" });
+    /** @type {Map<number, Picture>} by the number of the slot */
+    this.pictures = new Map();
+    this.crisp = new Picture("nba-crisp");
+    this.element.append(this.crisp.element);
+    /** @type {import("./types.js").CrispPart | null} what the crisp picture shows */
     this.part = null;
   }
 
-  /** @param {string} name of its class @returns {HTMLCanvasElement | null} */
-  canvas(name) {
-    const root = this.layer.closest(".nba-root");
-    return root?.querySelector(`:scope > canvas.${name}`) ?? null;
+  /** Have every picture of the ring loaded. */
+  follow() {
+    for (const [number, blob] of this.session.pictures) {
+      let picture = this.pictures.get(number);
+      if (!picture) {
+        picture = new Picture("nba-slot");
+        this.pictures.set(number, picture);
+        this.crisp.element.before(picture.element);
+      }
+      if (blob !== picture.blob) picture.take(blob, this.changed);
+    }
+    const { crisp } = this.session;
+    const blob = crisp?.blob ?? null;
+    if (blob !== this.crisp.blob) {
+      this.crisp.take(blob, () => {
+        this.part = this.crisp.isThere ? this.session.crisp : null;
+        this.changed();
+      });
+    } else if (this.crisp.isThere) {
+      this.part = crisp; // another part that looks the same
+    }
+  }
+
+  /** @param {Slot} slot @returns {Picture | null} the slot's, perhaps not there yet */
+  #picture(slot) {
+    return this.pictures.get(this.session.numberOf(slot)) ?? null;
+  }
+
+  /** Whether the picture is being loaded. @param {Slot} slot */
+  isComing(slot) {
+    const picture = slot.paint && !slot.error ? this.#picture(slot) : null;
+    return picture?.blob && !picture.isThere && !picture.isBroken;
+  }
+
+  /** Whether the browser has found that it cannot decode the picture. @param {Slot} slot */
+  isBroken(slot) {
+    return !slot.error && (this.#picture(slot)?.isBroken ?? false);
   }
 
   /**
-   * Whether the slot's painting is on its canvas.
-   * @param {Slot} slot
-   */
-  isPainted(slot) {
-    const canvas = this.canvas(`nba-slot-${this.session.canvasOf(slot)}`);
-    return !slot.error && canvas !== null && this.#bears(canvas, slot);
-  }
-
-  /** @param {HTMLCanvasElement} canvas @param {{shown: [number, number], paint: number}} wanted */
-  #bears(canvas, { shown: [width, height], paint }) {
-    if (paint === 0) return false;
-    if (this.painted.get(canvas) === paint) return true;
-    if (canvas.width !== width || canvas.height !== height + 1) return false;
-    this.probeContext.clearRect(0, 0, 1, 1);
-    this.probeContext.drawImage(canvas, 0, height, 1, 1, 0, 0, 1, 1);
-    const [red, green, blue, alpha] = this.probeContext.getImageData(0, 0, 1, 1).data;
-    if (alpha !== 255 || red * 65536 + green * 256 + blue !== paint) return false;
-    this.painted.set(canvas, paint);
-    return true;
-  }
-
-  /**
-   * Show one slot's canvas and hide the others.
+   * Show one slot's picture and hide the others.
    * @param {Slot | null} slot
    * @param {Viewport} viewport
-   * @param {{x: number, y: number}} origin place of the stage in the grid cell, in CSS pixels
    * @returns {boolean} whether the picture is to be seen
    */
-  show(slot, viewport, origin) {
-    const wanted = slot && this.isPainted(slot) ? this.session.canvasOf(slot) : -1;
-    let seen = false;
-    for (let number = 0; ; number += 1) {
-      const canvas = this.canvas(`nba-slot-${number}`);
-      if (!canvas) break;
-      const visible = number === wanted;
-      put(canvas, visible);
-      if (!visible || !slot) continue;
-      seen = true;
-      const at = { x: origin.x + viewport.x, y: origin.y + viewport.y };
-      place(canvas, at, viewport.scale, [slot.width, slot.height], slot.shown);
-    }
-    this.#showCrisp(seen ? slot : null, viewport, origin);
-    return seen;
+  show(slot, viewport) {
+    const picture = slot && slot.paint && !slot.error ? this.#picture(slot) : null;
+    const wanted = picture?.isThere ? picture : null;
+    for (const other of this.pictures.values()) other.put(other === wanted);
+    if (wanted && slot) wanted.place(viewport, viewport.scale, [slot.width, slot.height]);
+    this.#showCrisp(wanted ? slot : null, viewport);
+    return wanted !== null;
   }
 
   /**
    * The crisp rendering of a part, over the picture.
    * @param {Slot | null} slot
    * @param {Viewport} viewport
-   * @param {Point} origin
    */
-  #showCrisp(slot, viewport, origin) {
-    // The last one stays until the next, on the other canvas, is painted.
-    if (this.session.crisp && !this.awaitsCrisp) this.part = this.session.crisp;
+  #showCrisp(slot, viewport) {
     const part = this.part;
     // Where the picture is shown coarser than it was sent, it is crisp itself.
     const helps = slot !== null
       && part !== null
       && part.image === slot.image
       && viewport.scale * devicePixelRatio * slot.width > slot.shown[0];
-    for (const number of [0, 1]) {
-      const canvas = this.canvas(`nba-crisp-${number}`);
-      if (!canvas) return;
-      const visible = helps && part.canvas === number;
-      put(canvas, visible);
-      if (!visible) continue;
-      const [x, y, width, height] = part.box;
-      const corner = toScreen(viewport, { x, y });
-      const at = { x: origin.x + corner.x, y: origin.y + corner.y };
-      place(canvas, at, viewport.scale, [width, height], part.shown);
-    }
+    this.crisp.put(helps);
+    if (!helps) return;
+    const [x, y, width, height] = part.box;
+    this.crisp.place(toScreen(viewport, { x, y }), viewport.scale, [width, height]);
   }
-
-  /** Whether a crisp rendering has been told of that is not painted yet. */
-  get awaitsCrisp() {
-    const { crisp } = this.session;
-    const canvas = crisp && this.canvas(`nba-crisp-${crisp.canvas}`);
-    return canvas !== null && crisp !== null && !this.#bears(canvas, crisp);
-  }
-}
-
-/** @param {HTMLCanvasElement} canvas @param {boolean} visible */
-function put(canvas, visible) {
-  canvas.tabIndex = -1;
-  canvas.style.visibility = visible ? "visible" : "hidden";
-}
-
-/**
- * @param {HTMLCanvasElement} canvas
- * @param {Point} at its corner, in CSS pixels of the root
- * @param {number} scale CSS pixels a pixel of the image
- * @param {[number, number]} size of what is painted, in image pixels
- * @param {[number, number]} shown its size in pixels of the painting, each side rounded by itself
- */
-function place(canvas, at, scale, size, shown) {
-  const [x, y] = size.map((side, axis) => (scale * side) / shown[axis]);
-  canvas.style.transform = `translate(${at.x}px, ${at.y}px) scale(${x}, ${y})`;
-  // Pixels that are looked at one by one are to be seen as they are.
-  canvas.style.imageRendering = x * devicePixelRatio >= 4 ? "pixelated" : "auto";
 }

@@ -40,25 +40,23 @@
  * @property {number | null} height
  * @property {Record<string, any>} attributes
  *
- * @typedef {object} Slot  one stage of the ring: an image, painted on a canvas of its own
+ * @typedef {object} Slot  one stage of the ring: an image, whose picture has a trait of its own
  * @property {string} image
  * @property {number} position  place in the walk, from 0
  * @property {number} width  of the upright image, in pixels
  * @property {number} height
- * @property {[number, number]} shown  size of the painting, in its own pixels
- * @property {number} paint  number of the painting, stamped on the canvas; 0 before the first
+ * @property {[number, number]} shown  size of the picture, in its own pixels
+ * @property {number} paint  number of the picture; 0 while there is none
  * @property {string | null} error  why the image cannot be shown
  * @property {string} status
  * @property {string | null} note
  * @property {boolean} unsure
  * @property {Label[]} labels
  *
- * @typedef {object} CrispPart  a part of an image, rendered sharper than its stage
+ * @typedef {object} CrispPart  a part of an image, rendered sharper than its picture
  * @property {string} image
  * @property {[number, number, number, number]} box  x, y, width, height in image pixels
- * @property {[number, number]} shown  size of the painting, in its own pixels
- * @property {number} paint  number of the painting
- * @property {number} canvas  0 or 1: which of two it is on
+ * @property {Blob} blob  the rendering, not decoded
  *
  * @typedef {object} Progress
  * @property {number} done

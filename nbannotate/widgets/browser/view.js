@@ -1,14 +1,14 @@
 /**
- * One view of the widget: builds it, and draws what the desk and the session say. The pictures
- * are painted by ipycanvas on canvases beside this layer; everything else is drawn here.
+ * One view of the widget: builds it, and draws what the desk and the session say.
  *
  * to the kernel:   {type: "messages", client, messages: [{seq, message}], again}   see types.js
  *                  {type: "select", label_id}, {type: "retry", image}
- * from the kernel: traits `config`, `view`, `slot_0` …, `acked` ({client: seq} on disk), `resend`
+ * from the kernel: traits `config`, `view`, `slot_0` …, `picture_0` … (bytes, taken out by the
+ *                  session), `crisp`, `crisp_picture`, `acked` ({client: seq} on disk), `resend`
  */
 // @ts-check
 
-/** @import {Box} from "./types.js" */
+/** @import {Label, Slot} from "./types.js" */
 /** @import {Model} from "./session.js" */
 
 import { BottomBar, TopBar } from "./bars.js";
@@ -26,6 +26,9 @@ import { Stages } from "./stage.js";
 
 /** Under this width in CSS pixels the palette folds under the picture. */
 const NARROW = 700;
+/** How long in ms the former image stays while the next one's picture is decoded. */
+const PATIENCE = 100;
+const UNDECODABLE = "The browser cannot decode this picture. Save the image in another format, such as PNG.";
 
 class View {
   /** @param {Session} session @param {HTMLElement} host */
@@ -41,9 +44,10 @@ class View {
     this.toast = h("div", { class: "nba-toast" });
     this.spoken = h("div", { class: "nba-spoken", "aria-live": "polite" });
     this.overlays = new Overlays(this.desk, () => this.stage.focus({ preventScroll: true }));
+    this.stages = new Stages(session, () => this.draw());
     this.stage = h("div", {
       class: "nba-stage", tabindex: "0", role: "application", "aria-label": "Picture to label",
-    }, [this.shapes.canvas, this.live.canvas, this.loading, this.card, this.toast]);
+    }, [this.stages.element, this.shapes.canvas, this.live.canvas, this.loading, this.card, this.toast]);
     this.top = new TopBar(this.desk, this.overlays);
     this.bottom = new BottomBar(this.desk);
     this.palette = new Palette(this.desk);
@@ -52,14 +56,13 @@ class View {
       this.top.element, this.main, this.bottom.element, this.overlays.element, this.spoken,
     ]);
     host.append(this.layer);
-    this.stages = new Stages(this.layer, session);
     this.crisp = new Crisp(this.desk);
     this.gestures = new Gestures(this.stage, this.desk, () => this.paintLive(), signal);
     this.keys = new Keys(this.layer, this.desk, this.gestures, this.overlays, signal);
     this.image = "";
-    this.looks = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.timer = undefined;
+    this.patience = undefined;
+    this.isLate = false;
     this.noticed = session.state.view.notice?.number ?? 0;
     this.asked = session.state.view.select;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -140,7 +143,9 @@ class View {
     const { desk, session } = this;
     const slot = desk.slot;
     const image = slot ? `${slot.image}\n${slot.width}` : "";
+    this.stages.follow();
     if (image !== this.image) {
+      if (slot && this.waitFor(slot)) return;
       this.image = image;
       this.gestures.cancel();
       if (desk.selected && !desk.selection) desk.select(null);
@@ -155,12 +160,11 @@ class View {
       this.asked = asked;
       if (asked) desk.select(asked);
     }
-    const seen = this.place();
-    const waiting = !seen && !slot?.error && session.state.view.total > 0;
-    this.loading.hidden = !waiting;
-    if (waiting || this.stages.awaitsCrisp) this.look();
+    const seen = this.stages.show(slot, desk.viewport);
+    const failed = slot?.error ?? (slot && this.stages.isBroken(slot) ? UNDECODABLE : null);
+    this.loading.hidden = seen || failed !== null || session.state.view.total === 0;
     this.crisp.follow();
-    this.drawCard();
+    this.drawCard(failed);
     this.shapes.resize(desk.size.width, desk.size.height);
     this.live.resize(desk.size.width, desk.size.height);
     const held = desk.dragged?.label_id ?? desk.selected;
@@ -173,76 +177,66 @@ class View {
     this.speak();
   }
 
-  /** Put the canvases where they belong. @returns {boolean} whether the picture is to be seen */
-  place() {
-    const root = this.layer.closest(".nba-root");
-    if (!root) return false;
-    const at = this.stage.getBoundingClientRect();
-    const from = root.getBoundingClientRect();
-    // The canvases start inside the root's border.
-    const origin = {
-      x: at.left - from.left - root.clientLeft,
-      y: at.top - from.top - root.clientTop,
-    };
-    return this.stages.show(this.desk.slot, this.desk.viewport, origin);
-  }
-
-  /** Look again soon whether the kernel's painting has arrived. */
-  look() {
-    if (this.timer) return;
-    // Often at first, for a frame is long to wait for; a busy kernel may take minutes.
-    this.looks += 1;
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      const { slot } = this.desk;
-      const waiting = !this.loading.hidden;
-      const isThere = waiting ? slot && this.stages.isPainted(slot) : !this.stages.awaitsCrisp;
-      if (isThere) {
-        this.looks = 0;
+  /**
+   * Whether to leave all as it is until the picture of another image is there: it is on the page
+   * and takes some milliseconds, in which the eye should not see an empty stage.
+   * @param {Slot} slot
+   */
+  waitFor(slot) {
+    if (this.image && this.stages.isComing(slot) && !this.isLate) {
+      this.patience ??= setTimeout(() => {
+        this.isLate = true;
         this.draw();
-      } else if (this.layer.isConnected) {
-        this.look();
-      }
-    }, this.looks < 100 ? 2 : 50);
+      }, PATIENCE);
+      return true;
+    }
+    clearTimeout(this.patience);
+    this.patience = undefined;
+    this.isLate = false;
+    return false;
   }
 
   /** What is in the hand: at once, because it is what the eye follows. */
   paintLive() {
     const { desk, gestures, live } = this;
-    const context = live.clear();
     const slot = desk.slot;
-    if (!slot || slot.error) return;
-    const viewport = desk.viewport;
-    const shape = desk.dragged ?? desk.selection;
+    const { draft, points, pointer } = gestures;
     const peeking = desk.hidden || desk.peeking;
-    if (desk.hovered && desk.hovered !== shape?.label_id && !peeking) {
-      const hovered = desk.shapes.find((label) => label.label_id === desk.hovered);
-      const color = desk.classOf(hovered?.class_id ?? null)?.color ?? "#ffffff";
-      if (hovered) paintBox(context, boxOf(hovered), viewport, { color, wide: true });
+    const shape = peeking ? null : (desk.dragged ?? desk.selection);
+    const hovered = desk.hovered && desk.hovered !== shape?.label_id && !peeking
+      ? desk.shapes.find((label) => label.label_id === desk.hovered)
+      : null;
+    const draws = gestures.toolFor() === "box" || gestures.toolFor() === "extreme";
+    const crosshair = pointer && draws && !gestures.spaceHeld ? pointer : null;
+    if (!slot || slot.error || !(hovered || shape || draft || points.length || crosshair)) {
+      live.clear();
+      return;
     }
-    if (shape && !peeking) {
-      const color = desk.classOf(shape.class_id)?.color ?? "#ffffff";
+    const context = live.begin();
+    const { viewport } = desk;
+    const colorOf = (/** @type {Label} */ { class_id: id }) => desk.classOf(id)?.color ?? "#ffffff";
+    if (hovered) paintBox(context, boxOf(hovered), viewport, { color: colorOf(hovered), wide: true });
+    if (shape) {
+      const color = colorOf(shape);
       paintBox(context, boxOf(shape), viewport, { color, handles: desk.canDraw, wide: true });
       if (desk.dragged) paintSize(context, boxOf(shape), viewport, live);
       else paintName(context, desk.classOf(shape.class_id)?.name ?? "", color, boxOf(shape), viewport, live);
     }
-    if (gestures.draft) {
-      paintBox(context, gestures.draft, viewport, { color: desk.color });
-      paintSize(context, gestures.draft, viewport, live);
+    if (draft) {
+      paintBox(context, draft, viewport, { color: desk.color });
+      paintSize(context, draft, viewport, live);
     }
-    paintPoints(context, gestures.points, viewport, desk.color);
-    const drawing = gestures.toolFor() === "box" || gestures.toolFor() === "extreme";
-    if (gestures.pointer && drawing && !gestures.spaceHeld) {
-      paintCrosshair(context, gestures.pointer, live, desk.color);
-    }
+    paintPoints(context, points, viewport, desk.color);
+    if (crosshair) paintCrosshair(context, crosshair, live, desk.color);
   }
 
-  drawCard() {
+  /** @param {string | null} failed why the image in view cannot be shown */
+  drawCard(failed) {
     const { session } = this;
     const { view } = session.state;
     const slot = this.desk.slot;
     const empty = view.total === 0;
-    const text = empty ? "No image fits the filter." : (slot?.error ?? null);
+    const text = empty ? "No image fits the filter." : failed;
     this.card.hidden = text === null;
     const key = `${slot?.image}\n${text}`;
     if (text === null || this.card.dataset.key === key) return;
@@ -294,8 +288,8 @@ class View {
     this.abort.abort();
     this.observer.disconnect();
     this.unsubscribe();
-    clearTimeout(this.timer);
     clearTimeout(this.toastTimer);
+    clearTimeout(this.patience);
     this.crisp.close();
   }
 }
