@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -65,6 +64,8 @@ def read_file(path: str, key: str) -> bytes:
 
 def read_url(url: str, key: str) -> bytes:
     """Read a file through fsspec, or say what keeps it from being read."""
+    import fsspec  # 25 ms that images on this machine do without; below as well
+
     try:
         with fsspec.open(url, "rb") as file:
             data = file.read()
@@ -140,6 +141,8 @@ class ZipReader:
     def __init__(self, location: str) -> None:
         self._location = location
         self._lock = threading.Lock()  # one file handle: reads take turns
+        import fsspec
+
         try:
             opened: Any = fsspec.open(location, "rb").open() if is_url(location) else location
             self._file: IO[bytes] | None = opened if is_url(location) else None
@@ -184,6 +187,8 @@ class RemoteReader:
     """Files below a folder that fsspec reaches; a key is the path from there."""
 
     def __init__(self, url: str) -> None:
+        import fsspec
+
         self._url = url.rstrip("/") if not url.endswith("://") else url
         try:
             self._fs, self._root = fsspec.core.url_to_fs(self._url)
