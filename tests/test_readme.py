@@ -30,6 +30,7 @@ def namespace(tmp_path, monkeypatch):
 def test_the_code_of_the_readme_runs_and_does_what_it_says(namespace):
     ann = namespace["ann"]
 
+    assert ann.errors == []
     assert ann.labels[["image", "label"]].values.tolist() == [["cat.jpg", "cat"]]
     assert Path("labels.db").is_file()
     assert len(nba.read("labels.json").labels) == 1

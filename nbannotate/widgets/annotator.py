@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import pandas as pd
@@ -22,6 +22,9 @@ from nbannotate.store import Store, open_store
 from nbannotate.widgets.controller import Controller
 from nbannotate.widgets.messages import FILTERS, Filter
 from nbannotate.widgets.problems import Problem
+
+if TYPE_CHECKING:
+    from ipycanvas import Canvas
 
 
 class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -331,6 +334,31 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             Takes the key of the image, or nothing.
         """
         self._controller.on_submit.append(callback)
+        return callback
+
+    @property
+    def canvas(self) -> Canvas:
+        """An ipycanvas over the picture and under the shapes, to paint heatmaps or masks on.
+
+        Its unit is a pixel of the upright image; `put_image_data`, which no canvas scales, takes
+        pixels of the picture as it is shown, and that has at most 4 megapixels. It is empty again
+        when another image is shown; `on_show` paints on each.
+
+        Examples
+        --------
+        >>> @ann.on_show                                                       # doctest: +SKIP
+        ... def outline(image):
+        ...     ann.canvas.stroke_rect(*expected[image])
+        """
+        return self._controller.screen.canvas
+
+    def on_show(self, callback: Callable[[str], object]) -> Callable[[str], object]:
+        """Call back with the key of each image that is shown, to paint on `canvas`.
+
+        Also for the one that is shown now, and again after the page was reloaded. As a decorator,
+        too. An error of the callback is shown in the widget.
+        """
+        self._controller.screen.on_show(callback)
         return callback
 
     def attach(self, widget: ipywidgets.Widget, name: str) -> None:

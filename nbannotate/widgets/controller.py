@@ -79,7 +79,7 @@ class Controller:
             config=self._config(),
             view=self._view(),
             receive=self._receive,
-            report=self.problems.report,
+            report=self._tell_of,
         )
         project.listen(self._listen)
         self._show()
@@ -219,6 +219,11 @@ class Controller:
         self._touched.update(event.images)
         self._events.append(event)
 
+    def _tell_of(self, error: Exception, about: Any) -> None:
+        with self.project.lock:
+            self.problems.report(error, about)
+            self._show()
+
     def _call(self, event: Event) -> None:
         calls: list[Callable[[], object]] = [partial(call, event) for call in self.on_change]
         if event.op == "edit":
@@ -228,8 +233,7 @@ class Controller:
             try:
                 call()
             except Exception as error:  # the user's own code; the edit is saved
-                self.problems.report(error, event)
-                self._show()
+                self._tell_of(error, event)
 
     def _config(self) -> dict[str, Any]:
         schema = self.project.schema

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
@@ -18,7 +18,11 @@ from nbannotate.widgets import messages
 from nbannotate.widgets.layer import SLOTS, Layer
 from nbannotate.widgets.messages import Look
 from nbannotate.widgets.origin import Origin
+from nbannotate.widgets.overlay import Overlay
 from nbannotate.widgets.stage import Ring, Stage
+
+if TYPE_CHECKING:
+    from ipycanvas import Canvas
 
 _RENDERED_AHEAD = 3  # times the images that the ring has ahead
 _PATIENCE = 0.1  # seconds that all waits for the picture that is looked at
@@ -71,6 +75,7 @@ class Screen:
         self._look: Look | None = None
         self.root = ipywidgets.GridBox([self.layer])
         self.root.add_class("nba-root")
+        self._overlay = Overlay(self._add, report)
 
     def show(self, view: Mapping[str, Any], touched: Iterable[str] = (), **traits: object) -> None:
         """Tell the browser which images it has, and what is on them.
@@ -85,6 +90,17 @@ class Screen:
             Other traits of the layer, told in the same message.
         """
         self._origin.run(self._show, view, set(touched), traits)
+
+    @property
+    def canvas(self) -> Canvas:
+        """The canvas over the picture; see `Overlay`."""
+        self._origin.run(self._show_overlay, wanted=True)
+        return self._overlay.canvas
+
+    def on_show(self, painter: Callable[[str], object]) -> None:
+        """Have the callback paint over each image that is shown."""
+        self._origin.run(self._overlay.on_show, painter)
+        self._origin.run(self._show_overlay, wanted=True)
 
     def retry(self, image: str) -> None:
         """Read an image again that could not be shown."""
@@ -110,6 +126,7 @@ class Screen:
                 for stage in self._ring.stages:
                     self._tell(stage)
                 self.layer.view = self._view(view)
+            self._show_overlay()
             is_same = images == self._images and not any(stage.is_waiting for stage in stages)
             if is_same or not images:
                 return
@@ -208,6 +225,20 @@ class Screen:
         self._load([stage], set())
         with self.layer.hold_sync():
             self._tell(stage)
+        self._show_overlay()
+
+    def _show_overlay(self, *, wanted: bool = False) -> None:
+        """Have the overlay painted for the image that is shown, once its picture is there."""
+        with self._project.lock:
+            image = self.walk.current
+            stage = None if image is None else self._ring.stage_of(image)
+            if stage is None or stage.data is None or not (wanted or self._overlay.is_used):
+                return
+            self._overlay.show(str(image), stage.size, stage.shown)
+            self.layer.overlay = self._overlay.image
+
+    def _add(self, widget: ipywidgets.Widget) -> None:
+        self.root.children = (*self.root.children, widget)
 
     def _bring_missing(self, images: list[str]) -> None:
         """Bring, in the background, what the ring lacks; ends when it wants other images."""

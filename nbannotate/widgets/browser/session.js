@@ -27,6 +27,7 @@ const TRAITS = [
   "view",
   "acked",
   "resend",
+  "overlay",
   "crisp",
   "crisp_picture",
   ...Array.from({ length: SLOTS }, (_, i) => `slot_${i}`),
@@ -88,6 +89,11 @@ export class Session {
   get kernelState() {
     const slots = Array.from({ length: SLOTS }, (_, i) => this.model.get(`slot_${i}`));
     return { view: this.model.get("view"), slots: slots.filter((slot) => slot?.image) };
+  }
+
+  /** Key of the image that the canvas over the picture is painted for; "" if there is none. */
+  get overlay() {
+    return this.model.get("overlay");
   }
 
   /** The stage of the image in view; null while the kernel prepares it. @returns {Slot | null} */

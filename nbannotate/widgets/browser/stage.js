@@ -4,7 +4,7 @@
  */
 // @ts-check
 
-/** @import {Slot} from "./types.js" */
+/** @import {Point, Slot} from "./types.js" */
 /** @import {Viewport} from "./geometry.js" */
 /** @import {Session} from "./session.js" */
 
@@ -67,18 +67,9 @@ class Picture {
     if (this.element.style.visibility !== wanted) this.element.style.visibility = wanted;
   }
 
-  /**
-   * @param {{x: number, y: number}} at its corner, in CSS pixels of the stage
-   * @param {number} scale CSS pixels a pixel of the image
-   * @param {[number, number]} size of what it shows, in image pixels
-   */
-  place(at, scale, size) {
-    const { naturalWidth: width, naturalHeight: height, style } = this.element;
-    // The picture may be smaller than the image, each side rounded by itself.
-    const [x, y] = [(scale * size[0]) / width, (scale * size[1]) / height];
-    style.transform = `translate(${at.x}px, ${at.y}px) scale(${x}, ${y})`;
-    // Pixels that are looked at one by one are to be seen as they are.
-    style.imageRendering = x * devicePixelRatio >= 4 ? "pixelated" : "auto";
+  /** @returns {[number, number]} width and height in its own pixels */
+  get size() {
+    return [this.element.naturalWidth, this.element.naturalHeight];
   }
 }
 
@@ -148,8 +139,11 @@ export class Stages {
     const picture = slot && slot.paint && !slot.error ? this.#picture(slot) : null;
     const wanted = picture?.isThere ? picture : null;
     for (const other of this.pictures.values()) other.put(other === wanted);
-    if (wanted && slot) wanted.place(viewport, viewport.scale, [slot.width, slot.height]);
+    if (wanted && slot) {
+      place(wanted.element, wanted.size, viewport, viewport.scale, [slot.width, slot.height]);
+    }
     this.#showCrisp(wanted ? slot : null, viewport);
+    this.#showOverlay(wanted ? slot : null, viewport);
     return wanted !== null;
   }
 
@@ -168,6 +162,57 @@ export class Stages {
     this.crisp.put(helps);
     if (!helps) return;
     const [x, y, width, height] = part.box;
-    this.crisp.place(toScreen(viewport, { x, y }), viewport.scale, [width, height]);
+    const at = toScreen(viewport, { x, y });
+    place(this.crisp.element, this.crisp.size, at, viewport.scale, [width, height]);
   }
+
+  /**
+   * What the kernel has painted over the picture, on an ipycanvas beside our layer.
+   * @param {Slot | null} slot
+   * @param {Viewport} viewport
+   */
+  #showOverlay(slot, viewport) {
+    const { overlay } = this.session;
+    if (!overlay) return;
+    const root = this.element.closest(".nba-root");
+    const canvas = root?.querySelector(":scope > canvas.nba-overlay");
+    const stage = this.element.parentElement;
+    if (!(root && stage && canvas instanceof HTMLCanvasElement)) return;
+    // Of the image before, until the kernel has come to this one.
+    const visible = slot !== null && slot.image === overlay;
+    canvas.style.visibility = visible ? "visible" : "hidden";
+    if (!visible) return;
+    const [to, from] = [stage.getBoundingClientRect(), root.getBoundingClientRect()];
+    const left = to.left - from.left - root.clientLeft;
+    const top = to.top - from.top - root.clientTop;
+    const at = { x: left + viewport.x, y: top + viewport.y };
+    const size = /** @type {[number, number]} */ ([canvas.width, canvas.height]);
+    place(canvas, size, at, viewport.scale, [slot.width, slot.height]);
+    // To the stage: what is beside it is not covered.
+    const [x, y] = [slot.width / canvas.width, slot.height / canvas.height].map(
+      (pixels) => 1 / (viewport.scale * pixels),
+    );
+    const sides = [
+      -viewport.y * y,
+      canvas.width - (to.width - viewport.x) * x,
+      canvas.height - (to.height - viewport.y) * y,
+      -viewport.x * x,
+    ];
+    canvas.style.clipPath = `inset(${sides.map((side) => `${Math.max(0, side)}px`).join(" ")})`;
+  }
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {[number, number]} own its size in its own pixels
+ * @param {Point} at its corner, in CSS pixels
+ * @param {number} scale CSS pixels a pixel of the image
+ * @param {[number, number]} size of what it shows, in image pixels
+ */
+function place({ style }, own, at, scale, size) {
+  // It may have fewer pixels than the image, each side rounded by itself.
+  const [x, y] = size.map((side, axis) => (scale * side) / own[axis]);
+  style.transform = `translate(${at.x}px, ${at.y}px) scale(${x}, ${y})`;
+  // Pixels that are looked at one by one are to be seen as they are.
+  style.imageRendering = x * devicePixelRatio >= 4 ? "pixelated" : "auto";
 }
