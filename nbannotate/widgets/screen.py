@@ -113,13 +113,14 @@ class Screen:
             places = self.walk.around(self._ahead)
             images = [self.walk.shown[place] for place in places]
             stages = self._ring.want(images)
-            if stages and stages[0].is_waiting:
-                # The one that is looked at goes first, alone.
+            is_awaited = bool(stages) and stages[0].is_waiting
+            if is_awaited:
+                # The one that is looked at goes first, alone; read while its labels are.
                 self.pictures.want(images[:1])
-                if self.pictures.wait(images[0], _PATIENCE):
-                    self._take(stages[0])
             # The others come with their pictures: what is looked at waits for nothing else.
             self._load(stages[:1] + [one for one in stages[1:] if not one.is_waiting], touched)
+            if is_awaited and self.pictures.wait(images[0], _PATIENCE):
+                self._take(stages[0])
             with self.layer.hold_sync():
                 for name, value in traits.items():
                     setattr(self.layer, name, value)
