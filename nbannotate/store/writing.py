@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,8 +10,7 @@ from nbannotate.core.draft import Draft
 from nbannotate.core.edits import Edit, Row
 from nbannotate.errors import ConflictError
 from nbannotate.store import tables
-
-_CHUNK = 500  # SQLite's oldest limit on variables in one statement is 999
+from nbannotate.store.database import rows_among
 
 
 def write(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
@@ -35,20 +33,6 @@ def touch(
     for place, image in enumerate(dict.fromkeys(edit.image for edit in edits)):
         about = (facts or {}).get(image, {})
         _change_image(connection, image, {**about, **values}, seconds if place == 0 else 0.0)
-
-
-def rows_among(
-    connection: sa.Connection,
-    query: sa.Select[*tuple[Any, ...]],
-    column: sa.ColumnElement[Any],
-    keys: Sequence[str],
-) -> list[Row]:
-    """The rows of a query whose column is one of the keys."""
-    rows: list[Row] = []
-    for start in range(0, len(keys), _CHUNK):
-        part = query.where(column.in_(keys[start : start + _CHUNK]))
-        rows += [dict(row) for row in connection.execute(part).mappings()]
-    return rows
 
 
 def _draft(connection: sa.Connection, edits: Sequence[Edit]) -> Draft:

@@ -167,7 +167,7 @@ def test_an_edit_that_fails_leaves_nothing_of_its_batch(store, bad, error):
 
 
 def test_an_error_while_the_history_is_written_takes_the_labels_back(store):
-    with store._engine.begin() as connection:
+    with store._database.writing() as connection:
         connection.exec_driver_sql(
             "CREATE TRIGGER refuse BEFORE INSERT ON history BEGIN SELECT RAISE(FAIL, 'no'); END"
         )
@@ -345,7 +345,7 @@ def test_a_clock_that_goes_backwards_keeps_the_order(path, store, monkeypatch):
 
 
 def test_what_is_acknowledged_is_synced_to_the_disk(path, store):
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
@@ -494,7 +494,7 @@ def test_a_folder_that_may_not_be_written_is_refused_in_words(folder):
 
 
 def test_a_store_that_another_program_keeps_busy_says_so(path, store, monkeypatch):
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 1")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -685,7 +685,7 @@ def test_questions_that_are_asked_at_each_step_use_an_index(store):
         "SELECT * FROM history WHERE batch > 5 ORDER BY batch, seq",
         "SELECT image FROM labels WHERE class_id = 1",
     ]
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         for query in queries:
             plan = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {query}")).fetchall()
             words = " ".join(row.detail for row in plan)

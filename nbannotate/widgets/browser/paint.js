@@ -9,7 +9,7 @@ import { boxOf, HANDLES, toScreen } from "./geometry.js";
 const CASING = "rgba(0, 0, 0, 0.65)";
 const HANDLE_SIZE = 8;
 /** Beyond these many, drawing fills or names would cost a frame, and nobody could read them. */
-const MANY = 1500;
+const MANY = 500;
 const NAMED = 250;
 /** Dash patterns beside colours, so that colour is never the only difference. */
 const DASHES = [[], [8, 3], [3, 3], [8, 3, 2, 3], [12, 4], [1, 3], [6, 2, 2, 2, 2, 2]];

@@ -10,11 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from nbannotate.store.database import Database
+
 BUSY_SECONDS = 10.0
 
 
-def create_engine(path: Path | None) -> sa.Engine:
-    """An engine on the file, or on memory for None; one connection, shared between threads."""
+def open_sqlite(path: Path | None, name: str) -> Database:
+    """The database in the file, or in memory for None; one connection, shared between threads."""
     engine = sa.create_engine(
         "sqlite://",
         creator=lambda: _connect(path),
@@ -22,7 +24,7 @@ def create_engine(path: Path | None) -> sa.Engine:
         json_serializer=_dumps,
     )
     sa.event.listen(engine, "begin", _begin)
-    return engine
+    return Database(engine, name, explain)
 
 
 def _begin(connection: sa.Connection) -> None:

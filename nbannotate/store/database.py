@@ -1,0 +1,94 @@
+"""A database behind a store: its transactions, and its errors in people's words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from nbannotate.core.edits import Row
+from nbannotate.errors import StoreError
+
+_CHUNK = 500  # SQLite's oldest limit on variables in one statement is 999
+
+
+class Database:
+    """One connection at a time, whatever thread asks.
+
+    Parameters
+    ----------
+    engine
+        SQLAlchemy engine. A transaction that writes is begun with the execution option ``write``.
+    name
+        What messages call it: a path, an address, or ``memory``.
+    explain
+        What an error of the database means, and the mend.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, name: str, explain: Callable[[sa.exc.SQLAlchemyError], str]
+    ) -> None:
+        self.name = name
+        self.lock = threading.RLock()
+        self._engine = engine
+        self._explain = explain
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that sees one state of all tables; `StoreError` if the database fails."""
+        with self._transaction(write=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that no other writer is beside; on disk when it ends, or not at all."""
+        with self._transaction(write=True) as connection:
+            yield connection
+
+    def rows(self, query: sa.Select[*tuple[Any, ...]]) -> list[Row]:
+        """All rows of a query."""
+        with self.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def rows_among(
+        self, query: sa.Select[*tuple[Any, ...]], column: sa.ColumnElement[Any], keys: Sequence[str]
+    ) -> list[Row]:
+        """The rows of a query whose column is one of the keys."""
+        with self.reading() as connection:
+            return rows_among(connection, query, column, keys)
+
+    def scalar(self, query: sa.Select[*tuple[Any, ...]]) -> Any:
+        """The first value of a query's first row; None if there is none."""
+        with self.reading() as connection:
+            return connection.scalar(query)
+
+    def close(self) -> None:
+        """End all connections."""
+        with self.lock:
+            self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[sa.Connection]:
+        with self.lock:
+            try:
+                with self._engine.execution_options(write=write).begin() as connection:
+                    yield connection
+            except sa.exc.SQLAlchemyError as error:
+                raise StoreError(f"{self.name}: {self._explain(error)}") from error
+
+
+def rows_among(
+    connection: sa.Connection,
+    query: sa.Select[*tuple[Any, ...]],
+    column: sa.ColumnElement[Any],
+    keys: Sequence[str],
+) -> list[Row]:
+    """The rows of a query whose column is one of the keys."""
+    rows: list[Row] = []
+    for start in range(0, len(keys), _CHUNK):
+        part = query.where(column.in_(keys[start : start + _CHUNK]))
+        rows += [dict(row) for row in connection.execute(part).mappings()]
+    return rows

@@ -1,0 +1,74 @@
+"""What a store says of itself: version of its layout, its id, its label scheme."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+
+from nbannotate.core.edits import Row
+from nbannotate.core.schema import Schema
+from nbannotate.errors import SchemaError, StoreError
+from nbannotate.store import tables
+
+
+def set_up(connection: sa.Connection, name: str) -> str:
+    """Make or check the layout; returns the store's id.
+
+    Raises
+    ------
+    StoreError
+        If it is another program's database, or a newer nbannotate's.
+    """
+    there = set(sa.inspect(connection).get_table_names())
+    if there and tables.meta.name not in there:
+        raise StoreError(f"{name}: is the database of another program; give another path")
+    tables.metadata.create_all(connection)
+    rows = connection.execute(sa.select(tables.meta)).mappings()
+    found: dict[str, Any] = {row["key"]: row["value"] for row in rows}
+    version = found.get("version", tables.VERSION)
+    if version > tables.VERSION:
+        raise StoreError(
+            f"{name}: written by a newer nbannotate (store version {version}, this one reads "
+            f"{tables.VERSION}); upgrade with: pip install -U nbannotate"
+        )
+    if "id" not in found:
+        found["id"] = str(uuid.uuid4())
+        _insert(connection, {"version": tables.VERSION, "id": found["id"]})
+    return str(found["id"])
+
+
+class SchemaCell:
+    """The label scheme in the database, built anew only when it has changed there."""
+
+    def __init__(self) -> None:
+        self._stored: Row = {}
+        self._schema = Schema()
+
+    def read(self, connection: sa.Connection) -> Schema:
+        """The scheme as it is now."""
+        # Another process may have changed it, and an id must never get a second meaning.
+        query = sa.select(tables.meta.c.value).where(tables.meta.c.key == "schema")
+        stored = connection.scalar(query) or {}
+        if stored != self._stored:
+            self._schema, self._stored = Schema.from_dict(stored), stored
+        return self._schema
+
+    def write(self, connection: sa.Connection, schema: Schema) -> None:
+        """Put another scheme in its place; `SchemaError` if an id would be lost."""
+        stored = self.read(connection)
+        kept = {c.id for c in (*schema.classes, *schema.tag_choices)}
+        for item in (*stored.classes, *stored.tag_choices):
+            if item.id not in kept:
+                raise SchemaError(
+                    f"the scheme would lose {item.name!r} (id {item.id}), which labels and their "
+                    "history may need; set it to retired=True instead"
+                )
+        connection.execute(sa.delete(tables.meta).where(tables.meta.c.key == "schema"))
+        _insert(connection, {"schema": schema.to_dict()})
+
+
+def _insert(connection: sa.Connection, values: Row) -> None:
+    rows: list[Row] = [{"key": key, "value": value} for key, value in values.items()]
+    connection.execute(sa.insert(tables.meta), rows)
