@@ -23,7 +23,7 @@ from nbannotate.core.events import Event, Listeners, Op
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
 from nbannotate.core.walk import Keep
-from nbannotate.errors import ImageError, NbannotateError
+from nbannotate.errors import ConflictError, ImageError, NbannotateError
 from nbannotate.images import ImageSource, size
 from nbannotate.store import Store
 
@@ -102,6 +102,7 @@ class Project:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._seen = store.last_batch()
         self._undo = store.undo_stack(self.annotator)
+        self._has_passed_over = False
         self._statuses = store.statuses()
         self._by_status = Counter(
             status for image, status in self._statuses.items() if source.has(image)
@@ -234,7 +235,7 @@ class Project:
     def undo(self, *, message: tuple[str, int] | None = None) -> Event | None:
         """Take back the last step that is not taken back; None if there is none.
 
-        `ConflictError` if someone else has changed the same since.
+        `ConflictError` if someone else has changed the same since; that step is then passed over.
         """
         with self.lock:
             self.refresh()
@@ -329,7 +330,15 @@ class Project:
         self, op: Literal["undo", "redo"], batch: int | None, message: tuple[str, int] | None
     ) -> Event | None:
         edits = [] if batch is None else inverted(self.store.batch(batch))
-        return self._apply(op, edits, reverses=batch, message=message)
+        try:
+            return self._apply(op, edits, reverses=batch, message=message)
+        except ConflictError as error:
+            assert batch is not None
+            self._undo.drop(batch)  # else it would stand before all others
+            self._has_passed_over = True
+            raise ConflictError(
+                f"{error}. That step is left as it is; {op} goes on with the one before"
+            ) from error
 
     def _apply(
         self,
@@ -363,6 +372,9 @@ class Project:
         if end == self._seen + 1:
             return []
         batches = self.store.batches_after(self._seen)
+        if self._has_passed_over:  # what others did may have made way for it
+            self._has_passed_over = False
+            self._undo = self.store.undo_stack(self.annotator)
         return [self._take_in("other", batch) for batch in batches if batch.number < end]
 
     def _take_in(self, op: Op, batch: Batch) -> Event:

@@ -82,6 +82,7 @@ class UndoStack:
 
     done: list[int] = field(default_factory=list)
     undone: list[int] = field(default_factory=list)
+    last: int = 0
 
     @classmethod
     def fold(cls, batches: Iterable[tuple[int, int | None]]) -> UndoStack:
@@ -92,7 +93,10 @@ class UndoStack:
         return stack
 
     def push(self, batch: int, reverses: int | None = None) -> None:
-        """Take in a batch that was committed."""
+        """Take in a batch that was committed; nothing if it, or a later one, is in already."""
+        if batch <= self.last:
+            return
+        self.last = batch
         if reverses is None:
             self.done.append(batch)
             self.undone.clear()
@@ -102,6 +106,12 @@ class UndoStack:
         elif self.undone and self.undone[-1] == reverses:
             self.undone.pop()
             self.done.append(batch)
+
+    def drop(self, batch: int) -> None:
+        """Forget a step that cannot be reversed any more, so that those before it can."""
+        for steps in (self.done, self.undone):
+            if steps and steps[-1] == batch:
+                steps.pop()
 
     @property
     def to_undo(self) -> int | None:
