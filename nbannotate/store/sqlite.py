@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
+import threading
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from nbannotate.store.database import Database
+from nbannotate.errors import StoreError
+from nbannotate.store.database import Database, dumps
 
 BUSY_SECONDS = 10.0
+LOOK_SECONDS = 0.3
+"""How often to look whether someone else has committed."""
 
 
 def open_sqlite(path: Path | None, name: str) -> Database:
@@ -21,10 +23,11 @@ def open_sqlite(path: Path | None, name: str) -> Database:
         "sqlite://",
         creator=lambda: _connect(path),
         poolclass=StaticPool,
-        json_serializer=_dumps,
+        json_serializer=dumps,
     )
     sa.event.listen(engine, "begin", _begin)
-    return Database(engine, name, explain)
+    signal = None if path is None else lambda: _DataVersion(path, name)
+    return Database(engine, name, explain, signal)
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -52,11 +55,41 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+class _DataVersion:
+    """A `nbannotate.store.watching.Signal`: SQLite's own counter of others' commits."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._name = name
+        try:
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw",  # never makes a file where it is gone
+                uri=True,
+                timeout=BUSY_SECONDS,
+                check_same_thread=False,  # opened in one thread, used in another
+            )
+            self._seen = self._version()
+        except sqlite3.Error as error:
+            raise StoreError(f"{name}: {explain(error)}") from error
+
+    def changed(self, stop: threading.Event) -> bool:
+        stop.wait(LOOK_SECONDS)
+        try:
+            before, self._seen = self._seen, self._version()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._name}: {explain(error)}") from error
+        return before != self._seen
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _version(self) -> int:
+        # It differs when another connection has committed, one of this process too. All rows are
+        # fetched so that no read transaction stays open, which would keep the WAL file growing.
+        [(version,)] = self._connection.execute("PRAGMA data_version").fetchall()
+        return int(version)
 
 
-def explain(error: sa.exc.SQLAlchemyError) -> str:
+def explain(error: Exception) -> str:
     """What went wrong and the mend, in the words of someone who labels images."""
     cause = str(getattr(error, "orig", None) or error)
     for sign, words in (
