@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from nbannotate.errors import StoreError
+from nbannotate.store.data_version import DataVersion
 from nbannotate.store.database import Database, dumps
 
 BUSY_SECONDS = 10.0
-LOOK_SECONDS = 0.3
-"""How often to look whether someone else has committed."""
 
 
 def open_sqlite(path: Path | None, name: str) -> Database:
@@ -26,7 +23,7 @@ def open_sqlite(path: Path | None, name: str) -> Database:
         json_serializer=dumps,
     )
     sa.event.listen(engine, "begin", _begin)
-    signal = None if path is None else lambda: _DataVersion(path, name)
+    signal = None if path is None else lambda: DataVersion(path, name)
     return Database(engine, name, explain, signal)
 
 
@@ -53,40 +50,6 @@ def _connect(path: Path | None) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
-
-
-class _DataVersion:
-    """A `nbannotate.store.watching.Signal`: SQLite's own counter of others' commits."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._name = name
-        try:
-            self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw",  # never makes a file where it is gone
-                uri=True,
-                timeout=BUSY_SECONDS,
-                check_same_thread=False,  # opened in one thread, used in another
-            )
-            self._seen = self._version()
-        except sqlite3.Error as error:
-            raise StoreError(f"{name}: {explain(error)}") from error
-
-    def changed(self, stop: threading.Event) -> bool:
-        stop.wait(LOOK_SECONDS)
-        try:
-            before, self._seen = self._seen, self._version()
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._name}: {explain(error)}") from error
-        return before != self._seen
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _version(self) -> int:
-        # It differs when another connection has committed, one of this process too. All rows are
-        # fetched so that no read transaction stays open, which would keep the WAL file growing.
-        [(version,)] = self._connection.execute("PRAGMA data_version").fetchall()
-        return int(version)
 
 
 def explain(error: Exception) -> str:
