@@ -23,7 +23,7 @@ def set_up(connection: sa.Connection, name: str) -> str:
     """
     there = set(sa.inspect(connection).get_table_names())
     if there and tables.meta.name not in there:
-        raise StoreError(f"{name}: is the database of another program; give another path")
+        raise StoreError(f"{name}: is the database of another program; give another one")
     tables.metadata.create_all(connection)
     rows = connection.execute(sa.select(tables.meta)).mappings()
     found: dict[str, Any] = {row["key"]: row["value"] for row in rows}

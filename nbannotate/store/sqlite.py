@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from nbannotate.store.database import Database
+from nbannotate.store.data_version import DataVersion
+from nbannotate.store.database import Database, dumps
 
 BUSY_SECONDS = 10.0
 
@@ -21,10 +20,11 @@ def open_sqlite(path: Path | None, name: str) -> Database:
         "sqlite://",
         creator=lambda: _connect(path),
         poolclass=StaticPool,
-        json_serializer=_dumps,
+        json_serializer=dumps,
     )
     sa.event.listen(engine, "begin", _begin)
-    return Database(engine, name, explain)
+    signal = None if path is None else lambda: DataVersion(path, name)
+    return Database(engine, name, explain, signal)
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -52,11 +52,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def explain(error: sa.exc.SQLAlchemyError) -> str:
+def explain(error: Exception) -> str:
     """What went wrong and the mend, in the words of someone who labels images."""
     cause = str(getattr(error, "orig", None) or error)
     for sign, words in (

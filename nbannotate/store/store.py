@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,9 @@ from nbannotate.store import tables
 from nbannotate.store.database import Database
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
+from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.sqlite import open_sqlite
+from nbannotate.store.watching import Watching
 from nbannotate.store.writing import touch, write
 
 UNDO_DEPTH = 1000
@@ -32,7 +34,7 @@ _LAST = (
 
 
 class Store:
-    """Labels, images and their history in one SQLite database, on disk or in memory.
+    """Labels, images and their history in one database: SQLite, in memory or not, or PostgreSQL.
 
     Made by `open_store`. Safe to use from several threads: one lock, one connection.
 
@@ -46,6 +48,7 @@ class Store:
         self.name = database.name
         self._database = database
         self._schema = SchemaCell()
+        self._watching = Watching(database.open_signal, database.name)
         try:
             with database.writing() as connection:
                 self.id = set_up(connection, database.name)
@@ -279,8 +282,31 @@ class Store:
         """Active time spent on all images, in seconds."""
         return float(self._database.scalar(sa.select(sa.func.sum(tables.images.c.seconds))) or 0)
 
+    def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call `callback` within a second of others' commits, until the store is closed.
+
+        Parameters
+        ----------
+        callback
+            Called without arguments, from a thread of its own, once or more often after one or
+            several commits in this or another process; commits through this store count too.
+            After a lost connection it is called when there is one again. An error that it raises
+            goes to the log.
+
+        Returns
+        -------
+        What ends it; a call that is under way is not waited for.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be reached.
+        """
+        return self._watching.add(callback)
+
     def close(self) -> None:
         """Close the database. Everything acknowledged is on disk before and after."""
+        self._watching.close()
         self._database.close()
 
     def __enter__(self) -> Store:
@@ -313,15 +339,22 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
     Parameters
     ----------
     path
-        File of the database; its folder must exist. None: in memory, gone with the process.
+        File of the database; its folder must exist. Or a PostgreSQL database that is there, such
+        as ``postgresql://user:password@host/name``. None: in memory, gone with the process.
 
     Raises
     ------
     StoreError
-        If the file is no store, is newer than this version reads, or cannot be written.
+        If it is no store, is newer than this version reads, or cannot be reached or written.
     """
     if path is None:
         return Store(open_sqlite(None, "memory"))
+    if isinstance(path, str) and is_postgres(path):
+        return Store(open_postgres(path))
+    if isinstance(path, str) and (kind := path.partition("://")[0]) != path:
+        raise StoreError(
+            f"{kind}:// is no store; give a file's path or postgresql://user@host/name"
+        )
     file = Path(path).expanduser()
     if not file.parent.is_dir():
         raise StoreError(f"{file}: its folder does not exist; make it first: {file.parent}")
