@@ -221,7 +221,7 @@ def test_a_change_of_what_someone_has_changed_since_is_refused_with_both_version
     ben.commit([move("i", 9)])
 
     for change in (move("i", 20), {"op": "update", "label_id": "i", "changes": {"width": 7}}):
-        with pytest.raises(ConflictError, match="x of a label") as caught:
+        with pytest.raises(ConflictError, match="the place of a label") as caught:
             project.commit([mark("done"), {**change, "seen": before}])
         assert (caught.value.label_id, caught.value.theirs["x"]) == ("i", 9)
     with pytest.raises(ConflictError):

@@ -34,6 +34,7 @@ from nbannotate.core.values import checked, plain
 from nbannotate.errors import ConflictError, LabelError
 
 Change = Mapping[str, Any]
+_WORDS = {**dict.fromkeys(BOX, "place"), "class_id": "class"}
 _UPDATABLE = {"label", "class_id", *BOX, "geometry", "attributes", "text", "frame", "track"}
 _IMAGE_FIELDS = {"status", "note", "unsure", "split"}
 _EMPTY_LABEL: Row = {
@@ -254,7 +255,8 @@ def _refuse_stale(change: Change, row: Row, fields: set[str]) -> None:
     for name in sorted(fields & set(seen)):
         if _is_other(seen[name], row.get(name), change.get("changes", {}).get(name)):
             raise ConflictError(
-                f"someone has changed the {name} of a label of {row['image']!r} since; "
+                f"someone has changed the {_WORDS.get(name, name)} of a label of "
+                f"{row['image']!r} since; "
                 "choose which of the two to keep",
                 row["label_id"],
                 row,

@@ -85,6 +85,7 @@ class Controller:
         )
         project.listen(self._listen)
         self._show()
+        self._end_watching = project.store.watch(self._hear)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -147,12 +148,18 @@ class Controller:
         with self.changing():
             self._follow(self.project.redo(message=message))
 
+    def refresh(self) -> None:
+        """Take in, and show, what others have committed to the store."""
+        with self.changing():
+            self.project.refresh()
+
     def configure(self) -> None:
         """Tell the browser the scheme and the keys, as they are now."""
         self.screen.layer.config = self._config()
 
     def close(self) -> None:
         """End the threads and the widgets."""
+        self._end_watching()
         self.screen.close()
 
     # --- what the browser asks for ---
@@ -234,6 +241,13 @@ class Controller:
             self.edit([{"op": "update", "label_id": self.selected, "changes": changes}])
 
     # --- what is told ---
+
+    def _hear(self) -> None:
+        """Someone has committed to the store; called on a thread of its own."""
+        try:
+            self.screen.origin.run(self.refresh)
+        except Exception as error:  # nobody else would hear of it
+            self._tell_of(error, "what others have changed")
 
     def _listen(self, event: Event) -> None:
         self._touched.update(event.images)
