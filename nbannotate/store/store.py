@@ -16,10 +16,11 @@ from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
-from nbannotate.store import tables
+from nbannotate.store import tables, tallies
 from nbannotate.store.database import Database
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
+from nbannotate.store.past import When, rows_at
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.writing import touch, write
 
@@ -49,6 +50,7 @@ class Store:
         try:
             with database.writing() as connection:
                 self.id = set_up(connection, database.name)
+                tallies.make(connection)
                 last = connection.execute(_LAST).first()
         except BaseException:
             database.close()
@@ -105,6 +107,25 @@ class Store:
             if len(missing):
                 known = pd.concat([known, images_table(missing)])
             return Dataset(labels, known, self.schema)
+
+    def at(self, when: When) -> Dataset:
+        """The dataset as it was, rebuilt from the history; with the scheme as it is now.
+
+        Parameters
+        ----------
+        when
+            Number of an edit (``store.history.index``), the last one to be in it; or a time, as
+            a datetime, pandas Timestamp or ISO text, with a time zone.
+
+        Raises
+        ------
+        StoreError
+            If that is no moment, or a time without a time zone.
+        """
+        with self._database.reading() as connection:
+            labels, images = rows_at(connection, when)
+            schema = self._schema.read(connection)
+        return Dataset(labels_frame(labels, schema), images_frame(images), schema)
 
     @property
     def annotators(self) -> list[str]:
@@ -163,7 +184,8 @@ class Store:
                 self._last_at = max(self._last_at, last.at)
             at = self.now()
             write(connection, edits, at)
-            touch(connection, edits, seconds or 0.0, {"annotator": annotator, "updated": at}, facts)
+            touched = {"annotator": annotator, "updated": at}
+            news = touch(connection, edits, seconds or 0.0, touched, facts)
             connection.execute(
                 sa.insert(tables.history),
                 [
@@ -179,10 +201,12 @@ class Store:
                         "image": edit.image,
                         "before": edit.before,
                         "after": edit.after,
+                        "facts": news.pop(edit.image, None),
                     }
                     for place, edit in enumerate(edits)
                 ],
             )
+            tallies.keep(connection, edits, seconds or 0.0, batch)
         return batch
 
     def acknowledged(self, client: str) -> int:
@@ -268,16 +292,13 @@ class Store:
 
     def counts(self) -> dict[int, int]:
         """How many labels each class has."""
-        column = tables.labels.c.class_id
-        query = sa.select(column, sa.func.count().label("n")).group_by(column)
-        return {
-            row["class_id"]: row["n"]
-            for row in self._database.rows(query.where(column.is_not(None)))
-        }
+        with self._database.reading() as connection:
+            return tallies.counts(connection)
 
     def seconds(self) -> float:
         """Active time spent on all images, in seconds."""
-        return float(self._database.scalar(sa.select(sa.func.sum(tables.images.c.seconds))) or 0)
+        with self._database.reading() as connection:
+            return tallies.seconds(connection)
 
     def close(self) -> None:
         """Close the database. Everything acknowledged is on disk before and after."""
