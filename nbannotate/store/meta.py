@@ -64,9 +64,7 @@ def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
         if facts and row["image"] in seqs:
             news.append({"place": seqs[row["image"]], "facts": facts})
     if news:
-        connection.execute(
-            sa.update(table).where(table.c.seq == sa.bindparam("place")), news
-        )
+        connection.execute(sa.update(table).where(table.c.seq == sa.bindparam("place")), news)
 
 
 class SchemaCell:

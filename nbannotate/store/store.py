@@ -11,16 +11,18 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
 from nbannotate.store import tables, tallies
+from nbannotate.store.columns import read_columns
 from nbannotate.store.database import Database
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
-from nbannotate.store.past import When, rows_at
+from nbannotate.store.past import When, columns_at, last_batches
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.writing import touch, write
 
@@ -82,13 +84,14 @@ class Store:
     @property
     def labels(self) -> pd.DataFrame:
         """All labels as a DataFrame, a copy."""
-        with self._database.lock:
-            return labels_frame(self._database.rows(sa.select(tables.labels)), self.schema)
+        with self._database.reading() as connection:
+            return self._labels(connection)
 
     @property
     def images(self) -> pd.DataFrame:
         """All images that someone has touched as a DataFrame, a copy."""
-        return images_table(images_frame(self._database.rows(sa.select(tables.images))))
+        with self._database.reading() as connection:
+            return images_frame(read_columns(connection, tables.images))
 
     @property
     def history(self) -> pd.DataFrame:
@@ -100,13 +103,9 @@ class Store:
     @property
     def dataset(self) -> Dataset:
         """Labels, images and scheme together."""
-        with self._database.lock:
-            labels = self.labels
-            known = self.images
-            missing = labels["image"][~labels["image"].isin(known.index)].unique()
-            if len(missing):
-                known = pd.concat([known, images_table(missing)])
-            return Dataset(labels, known, self.schema)
+        with self._database.reading() as connection:
+            images = images_frame(read_columns(connection, tables.images))
+            return _dataset(self._labels(connection), images, self._schema.read(connection))
 
     def at(self, when: When) -> Dataset:
         """The dataset as it was, rebuilt from the history; with the scheme as it is now.
@@ -123,9 +122,9 @@ class Store:
             If that is no moment, or a time without a time zone.
         """
         with self._database.reading() as connection:
-            labels, images = rows_at(connection, when)
+            labels, images = columns_at(connection, when)
             schema = self._schema.read(connection)
-        return Dataset(labels_frame(labels, schema), images_frame(images), schema)
+        return _dataset(labels_frame(labels, schema), images_frame(images), schema)
 
     @property
     def annotators(self) -> list[str]:
@@ -241,15 +240,7 @@ class Store:
 
     def undo_stack(self, annotator: str | None) -> UndoStack:
         """What this annotator can undo and redo, the last thousand steps."""
-        column = tables.history.c
-        query = (
-            sa.select(column.batch, sa.func.max(column.reverses).label("reverses"))
-            .where(column.annotator == annotator)
-            .group_by(column.batch)
-            .order_by(column.batch.desc())
-            .limit(UNDO_DEPTH)
-        )
-        rows = self._database.rows(query)
+        rows = self._database.rows(last_batches(annotator, UNDO_DEPTH))
         return UndoStack.fold((row["batch"], row["reverses"]) for row in reversed(rows))
 
     def labels_of(self, images: Iterable[str]) -> dict[str, list[Row]]:
@@ -316,6 +307,11 @@ class Store:
             self._last_at = max(time.time_ns() // 1000, self._last_at + 1)
             return self._last_at
 
+    def _labels(self, connection: sa.Connection) -> pd.DataFrame:
+        with collector_off():
+            columns = read_columns(connection, tables.labels)
+            return labels_frame(columns, self._schema.read(connection))
+
     def _take(self, connection: sa.Connection, client: str, seq: int) -> bool:
         column = tables.clients.c
         last = connection.scalar(sa.select(column.seq).where(column.client == client))
@@ -349,6 +345,13 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
     if file.is_dir():
         raise StoreError(f"{file}: is a folder; give the path of a file in it, such as labels.db")
     return Store(open_sqlite(file, str(path)))
+
+
+def _dataset(labels: pd.DataFrame, images: pd.DataFrame, schema: Schema) -> Dataset:
+    missing = labels["image"][~labels["image"].isin(images.index)].unique()
+    if len(missing):
+        images = pd.concat([images, images_table(missing)])
+    return Dataset(labels, images, schema)
 
 
 def _edit(row: Row) -> Edit:
