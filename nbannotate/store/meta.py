@@ -49,7 +49,7 @@ def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
         return
     kind = table.c.facts.type.compile(connection.dialect)
     connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {table.c.facts.name} {kind}")
-    for index in table.indexes:
+    for index in (*table.indexes, *tables.images.indexes):
         index.create(connection, checkfirst=True)
     # When each fact became known was not written down: it was at the latest with the last edit
     # of its image, and counts here from the first.

@@ -269,17 +269,20 @@ class Store:
     def statuses(self) -> dict[str, str]:
         """Status of each image that someone has touched."""
         query = sa.select(tables.images.c.image, tables.images.c.status)
-        return {row["image"]: row["status"] for row in self._database.rows(query)}
+        with self._database.reading() as connection:
+            return {image: status for image, status in connection.execute(query)}
 
     def images_with(self, class_id: int) -> set[str]:
         """The images that bear a label of the class."""
         query = sa.select(tables.labels.c.image).where(tables.labels.c.class_id == class_id)
-        return {row["image"] for row in self._database.rows(query.distinct())}
+        with self._database.reading() as connection:
+            return set(connection.scalars(query.distinct()))
 
     def unsure_images(self) -> set[str]:
         """The images that someone is unsure of."""
         query = sa.select(tables.images.c.image).where(tables.images.c.unsure)
-        return {row["image"] for row in self._database.rows(query)}
+        with self._database.reading() as connection:
+            return set(connection.scalars(query))
 
     def counts(self) -> dict[int, int]:
         """How many labels each class has."""

@@ -71,7 +71,7 @@ images = Table(
     Column("updated", BigInteger),
     Column("note", String),
     Column("unsure", Boolean, nullable=False, default=False),
-    Index("images_by_status", "status"),
+    Index("images_by_status_and_key", "status", "image"),
 )
 
 history = Table(
