@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -39,6 +40,14 @@ class Edit:
         reverse: dict[Op, Op] = {"create": "delete", "delete": "create"}
         op = reverse.get(self.op, self.op)
         return Edit(op, self.image, self.label_id, before=self.after, after=self.before)
+
+    def class_steps(self) -> Counter[int]:
+        """By how many the labels of each class, by its id, become more or fewer."""
+        steps: Counter[int] = Counter()
+        for row, step in ((self.before or {}, -1), (self.after or {}, 1)):
+            if row.get("class_id") is not None:
+                steps[row["class_id"]] += step
+        return steps
 
 
 def inverted(edits: Sequence[Edit]) -> list[Edit]:
