@@ -52,6 +52,12 @@ def identity(path: Path) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
+def is_read_only(path: Path) -> bool:
+    """Whether there is a file that this user may not write."""
+    effective = os.access in os.supports_effective_ids
+    return path.exists() and not os.access(path, os.W_OK, effective_ids=effective)
+
+
 def why_gone(path: Path) -> str:
     """Why nothing can be saved at the path any more, and the mend."""
     try:

@@ -203,6 +203,9 @@ class SqliteFile(Database):
 
     def _connection_with(self, mode: str) -> sqlite3.Connection:
         is_new = self._mode is None
+        if files.is_read_only(self.path):
+            # SQLite would open it, and leave a log that may not be written either.
+            raise StoreError(f"{self.name}: {_READ_ONLY}")
         connection = connect(self.path, f"mode={'rwc' if is_new else 'rw'}{self._vfs}")
         try:
             for setting in _SETTINGS[mode]:
@@ -258,7 +261,7 @@ def explain(error: Exception) -> str:
     for sign, words in (
         ("not a database", f"is no nbannotate store; give another path or {_MEND}"),
         ("malformed", f"is damaged; {_MEND}"),
-        ("readonly", "cannot be written; change its permissions or give another path"),
+        ("readonly", _READ_ONLY),
         ("unable to open", "cannot be opened; check that the folder exists and may be written"),
         ("locked", f"was busy for {BUSY_SECONDS:g} s; close the program that writes to it"),
         ("full", "the disk is full; make room, then try again"),
@@ -269,6 +272,7 @@ def explain(error: Exception) -> str:
     return cause
 
 
+_READ_ONLY = "cannot be written; change its permissions or its drive's, or give another path"
 _MEND = (
     "put a backup in its place with nbannotate.store.restore(backup, path), or save what can be "
     "read of it with nbannotate.store.salvage(path, to)"
