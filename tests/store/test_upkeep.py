@@ -204,6 +204,20 @@ def test_a_backup_takes_the_place_of_nothing(store, tmp_path, suffix):
     assert there.read_text() == "mine"
 
 
+def test_a_file_that_comes_while_a_backup_is_made_stays(store, tmp_path, monkeypatch):
+    copy_to = store._database.copy_to
+
+    def copy(target):
+        copy_to(target)
+        (tmp_path / "copy.db").write_text("mine")
+
+    monkeypatch.setattr(store._database, "copy_to", copy)
+    with pytest.raises(StoreError, match=r"copy.db: is there already"):
+        store.backup(tmp_path / "copy.db")
+
+    assert (tmp_path / "copy.db").read_text() == "mine"
+
+
 def test_a_backup_that_fails_leaves_nothing(store, tmp_path, monkeypatch):
     fill(store)
 
