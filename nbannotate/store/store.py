@@ -17,9 +17,10 @@ from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
-from nbannotate.store import tables, tallies
+from nbannotate.store import tables, tallies, upkeep
 from nbannotate.store.columns import read_columns
 from nbannotate.store.database import Database
+from nbannotate.store.files import refuse_remains
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
 from nbannotate.store.past import When, columns_at, last_batches
@@ -60,10 +61,16 @@ class Store:
         except BaseException:
             database.close()
             raise
+        database.expect(self.id)
         self._last_at = 0 if last is None else last.at
 
     def __repr__(self) -> str:
         return f"Store({self.name!r})"
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of how the store works here, in sentences."""
+        return list(self._database.notes)
 
     @property
     def schema(self) -> Schema:
@@ -319,6 +326,26 @@ class Store:
         """
         return self._watching.add(callback)
 
+    def check(self) -> upkeep.Report:
+        """Look whether all is in order: the file, the tables against the history, the classes.
+
+        It reads everything: some seconds for a hundred thousand labels.
+        """
+        return upkeep.check(self._database, self._schema.read)
+
+    def backup(self, path: str | Path) -> Path:
+        """Copy the store into a new file while it is in use; `nbannotate.store.restore` undoes it.
+
+        The file has its name once it is whole, looked at and on disk, never before. It also works
+        when the store's own file was removed meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If there is a file at the path already, or it cannot be written.
+        """
+        return upkeep.backup(self._database, path)
+
     def close(self) -> None:
         """Close the database. Everything acknowledged is on disk before and after."""
         self._watching.close()
@@ -380,6 +407,7 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
         raise StoreError(f"{file}: its folder does not exist; make it first: {file.parent}")
     if file.is_dir():
         raise StoreError(f"{file}: is a folder; give the path of a file in it, such as labels.db")
+    refuse_remains(file)
     return Store(open_sqlite(file, str(path)))
 
 
