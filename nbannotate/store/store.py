@@ -25,6 +25,7 @@ from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
 from nbannotate.store.past import When, columns_at, last_batches
 from nbannotate.store.postgres import is_postgres, open_postgres
+from nbannotate.store.snapshot import write_snapshot
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.watching import Watching
 from nbannotate.store.writing import touch, write
@@ -135,6 +136,28 @@ class Store:
             labels, images = columns_at(connection, when)
             schema = self._schema.read(connection)
         return _dataset(labels_frame(labels, schema), images_frame(images), schema)
+
+    def snapshot(self, folder: str | Path) -> Path:
+        """Write all tables as partitioned Parquet, which Dask, DuckDB, Spark and pandas read.
+
+        Parameters
+        ----------
+        folder
+            Made by this; see `nbannotate.store.snapshot` for what is in it.
+
+        Returns
+        -------
+        The folder. It is whole, or not there.
+
+        Examples
+        --------
+        In DuckDB: ``SELECT * FROM read_parquet('snapshot/labels/*/*.parquet')``; in pandas:
+        ``pd.read_parquet("snapshot/labels", filters=[("kind", "==", "box")])``.
+        """
+        path = Path(folder).expanduser()
+        with self._database.reading() as connection:
+            write_snapshot(connection, self._schema.read(connection), path)
+        return path
 
     @property
     def annotators(self) -> list[str]:
