@@ -118,14 +118,13 @@ def test_without_their_history_labels_are_as_the_tables_have_them(whole, path, t
         assert new.check().ok
 
 
-@pytest.mark.parametrize("where", ["first", "middle", "last"])
+@pytest.mark.parametrize("places", [[0], [0.5], [1], [0.2, 0.8]], ids=str)
 def test_with_some_of_the_history_lost_nothing_of_the_labels_is(
-    whole, path, tmp_path, where, monkeypatch
+    whole, path, tmp_path, places, monkeypatch
 ):
     monkeypatch.setattr("nbannotate.store.damaged._MOST_MISSED", 0)  # what lies between counts
     pages = pages_of(path, "history")
-    place = {"first": 0, "middle": len(pages) // 2, "last": -1}[where]
-    damage(path, [pages[place]])
+    damage(path, [pages[round(place * (len(pages) - 1))] for place in places])
 
     report = salvage(path, tmp_path / "new.db")
 
@@ -178,7 +177,10 @@ def test_what_is_in_the_log_only_is_read_too(tmp_path):
 @pytest.mark.parametrize("table", ["history", "labels"])
 def test_a_number_of_a_row_that_cannot_be_ends_nothing(path, tmp_path, table):
     pages = pages_of(path, table)
-    sql(path, f"UPDATE {table} SET rowid = {2**62} WHERE rowid = (SELECT max(rowid) FROM {table})")
+    sql(
+        path,
+        f"UPDATE {table} SET rowid = {2**63 - 1} WHERE rowid = (SELECT max(rowid) FROM {table})",
+    )
     damage(path, [pages[len(pages) // 2]])
 
     salvage(path, tmp_path / "new.db")
