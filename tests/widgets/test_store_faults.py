@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from nbannotate.errors import StoreError
+from nbannotate.store import open_store
 
 from .conftest import Browser, box
 
@@ -21,6 +22,22 @@ def path(tmp_path):
 @pytest.fixture
 def ann(annotator, path):
     return annotator(store=path)
+
+
+def test_what_is_to_be_known_of_a_store_is_said_once(annotator, path):
+    with open_store(path) as store:
+        store._database.notes.append("it is on a network drive")
+        with pytest.warns(UserWarning, match="network drive"):
+            ann = annotator(store=store)
+        browser = Browser(ann)
+        ann.next()
+        assert browser.layer.view["notice"] is None
+        store._database.notes.append("another copy was put in its place")
+        ann.next()
+        told = browser.layer.view["notice"]
+        assert told["text"] == "another copy was put in its place"
+        ann.next()
+        assert browser.layer.view["notice"] == told
 
 
 def edit(*changes):
