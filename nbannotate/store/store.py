@@ -11,15 +11,18 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
-from nbannotate.store import tables
+from nbannotate.store import tables, tallies
+from nbannotate.store.columns import read_columns
 from nbannotate.store.database import Database
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
+from nbannotate.store.past import When, columns_at, last_batches
 from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.watching import Watching
@@ -52,6 +55,7 @@ class Store:
         try:
             with database.writing() as connection:
                 self.id = set_up(connection, database.name)
+                tallies.make(connection)
                 last = connection.execute(_LAST).first()
         except BaseException:
             database.close()
@@ -83,13 +87,14 @@ class Store:
     @property
     def labels(self) -> pd.DataFrame:
         """All labels as a DataFrame, a copy."""
-        with self._database.lock:
-            return labels_frame(self._database.rows(sa.select(tables.labels)), self.schema)
+        with self._database.reading() as connection:
+            return self._labels(connection)
 
     @property
     def images(self) -> pd.DataFrame:
         """All images that someone has touched as a DataFrame, a copy."""
-        return images_table(images_frame(self._database.rows(sa.select(tables.images))))
+        with self._database.reading() as connection:
+            return images_frame(read_columns(connection, tables.images))
 
     @property
     def history(self) -> pd.DataFrame:
@@ -101,13 +106,28 @@ class Store:
     @property
     def dataset(self) -> Dataset:
         """Labels, images and scheme together."""
-        with self._database.lock:
-            labels = self.labels
-            known = self.images
-            missing = labels["image"][~labels["image"].isin(known.index)].unique()
-            if len(missing):
-                known = pd.concat([known, images_table(missing)])
-            return Dataset(labels, known, self.schema)
+        with self._database.reading() as connection:
+            images = images_frame(read_columns(connection, tables.images))
+            return _dataset(self._labels(connection), images, self._schema.read(connection))
+
+    def at(self, when: When) -> Dataset:
+        """The dataset as it was, rebuilt from the history; with the scheme as it is now.
+
+        Parameters
+        ----------
+        when
+            Number of an edit (``store.history.index``), the last one to be in it; or a time, as
+            a datetime, pandas Timestamp or ISO text, with a time zone.
+
+        Raises
+        ------
+        StoreError
+            If that is no moment, or a time without a time zone.
+        """
+        with self._database.reading() as connection:
+            labels, images = columns_at(connection, when)
+            schema = self._schema.read(connection)
+        return _dataset(labels_frame(labels, schema), images_frame(images), schema)
 
     @property
     def annotators(self) -> list[str]:
@@ -166,7 +186,8 @@ class Store:
                 self._last_at = max(self._last_at, last.at)
             at = self.now()
             write(connection, edits, at)
-            touch(connection, edits, seconds or 0.0, {"annotator": annotator, "updated": at}, facts)
+            touched = {"annotator": annotator, "updated": at}
+            news = touch(connection, edits, seconds or 0.0, touched, facts)
             connection.execute(
                 sa.insert(tables.history),
                 [
@@ -182,10 +203,12 @@ class Store:
                         "image": edit.image,
                         "before": edit.before,
                         "after": edit.after,
+                        "facts": news.pop(edit.image, None),
                     }
                     for place, edit in enumerate(edits)
                 ],
             )
+            tallies.keep(connection, edits, seconds or 0.0, batch)
         return batch
 
     def acknowledged(self, client: str) -> int:
@@ -220,15 +243,7 @@ class Store:
 
     def undo_stack(self, annotator: str | None) -> UndoStack:
         """What this annotator can undo and redo, the last thousand steps."""
-        column = tables.history.c
-        query = (
-            sa.select(column.batch, sa.func.max(column.reverses).label("reverses"))
-            .where(column.annotator == annotator)
-            .group_by(column.batch)
-            .order_by(column.batch.desc())
-            .limit(UNDO_DEPTH)
-        )
-        rows = self._database.rows(query)
+        rows = self._database.rows(last_batches(annotator, UNDO_DEPTH))
         return UndoStack.fold((row["batch"], row["reverses"]) for row in reversed(rows))
 
     def labels_of(self, images: Iterable[str]) -> dict[str, list[Row]]:
@@ -257,30 +272,30 @@ class Store:
     def statuses(self) -> dict[str, str]:
         """Status of each image that someone has touched."""
         query = sa.select(tables.images.c.image, tables.images.c.status)
-        return {row["image"]: row["status"] for row in self._database.rows(query)}
+        with self._database.reading() as connection:
+            return {image: status for image, status in connection.execute(query)}
 
     def images_with(self, class_id: int) -> set[str]:
         """The images that bear a label of the class."""
         query = sa.select(tables.labels.c.image).where(tables.labels.c.class_id == class_id)
-        return {row["image"] for row in self._database.rows(query.distinct())}
+        with self._database.reading() as connection:
+            return set(connection.scalars(query.distinct()))
 
     def unsure_images(self) -> set[str]:
         """The images that someone is unsure of."""
         query = sa.select(tables.images.c.image).where(tables.images.c.unsure)
-        return {row["image"] for row in self._database.rows(query)}
+        with self._database.reading() as connection:
+            return set(connection.scalars(query))
 
     def counts(self) -> dict[int, int]:
         """How many labels each class has."""
-        column = tables.labels.c.class_id
-        query = sa.select(column, sa.func.count().label("n")).group_by(column)
-        return {
-            row["class_id"]: row["n"]
-            for row in self._database.rows(query.where(column.is_not(None)))
-        }
+        with self._database.reading() as connection:
+            return tallies.counts(connection)
 
     def seconds(self) -> float:
         """Active time spent on all images, in seconds."""
-        return float(self._database.scalar(sa.select(sa.func.sum(tables.images.c.seconds))) or 0)
+        with self._database.reading() as connection:
+            return tallies.seconds(connection)
 
     def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call `callback` within a second of others' commits, until the store is closed.
@@ -320,6 +335,11 @@ class Store:
         with self._database.lock:
             self._last_at = max(time.time_ns() // 1000, self._last_at + 1)
             return self._last_at
+
+    def _labels(self, connection: sa.Connection) -> pd.DataFrame:
+        with collector_off():
+            columns = read_columns(connection, tables.labels)
+            return labels_frame(columns, self._schema.read(connection))
 
     def _take(self, connection: sa.Connection, client: str, seq: int) -> bool:
         column = tables.clients.c
@@ -361,6 +381,13 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
     if file.is_dir():
         raise StoreError(f"{file}: is a folder; give the path of a file in it, such as labels.db")
     return Store(open_sqlite(file, str(path)))
+
+
+def _dataset(labels: pd.DataFrame, images: pd.DataFrame, schema: Schema) -> Dataset:
+    missing = labels["image"][~labels["image"].isin(images.index)].unique()
+    if len(missing):
+        images = pd.concat([images, images_table(missing)])
+    return Dataset(labels, images, schema)
 
 
 def _edit(row: Row) -> Edit:

@@ -28,11 +28,25 @@ def touch(
     seconds: float,
     values: Row,
     facts: Mapping[str, Row] | None,
-) -> None:
-    """Note on the images who worked on them last and, on the first, for how long."""
-    for place, image in enumerate(dict.fromkeys(edit.image for edit in edits)):
+) -> dict[str, Row]:
+    """Note on the images who worked on them last and, on the first, for how long.
+
+    Returns
+    -------
+    Of each image the facts that its row did not have, for the history.
+    """
+    keys = list(dict.fromkeys(edit.image for edit in edits))
+    rows = rows_among(connection, sa.select(tables.images), tables.images.c.image, keys)
+    known = {row["image"]: row for row in rows}
+    news: dict[str, Row] = {}
+    for place, image in enumerate(keys):
+        old = known.get(image, {})
         about = (facts or {}).get(image, {})
-        _change_image(connection, image, {**about, **values}, seconds if place == 0 else 0.0)
+        new = {name: value for name, value in about.items() if old.get(name) != value}
+        if new:
+            news[image] = new
+        _change_image(connection, image, {**new, **values}, seconds if place == 0 else 0.0)
+    return news
 
 
 def _draft(connection: sa.Connection, edits: Sequence[Edit]) -> Draft:
