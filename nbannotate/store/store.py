@@ -357,7 +357,7 @@ class Store:
         return upkeep.check(self._database, self._schema.read)
 
     def backup(self, path: str | Path) -> Path:
-        """Copy the store into a new file while it is in use; `nbannotate.store.restore` undoes it.
+        """Copy the store into a new file while it is in use; see `nbannotate.store.restore`.
 
         The file has its name once it is whole, looked at and on disk, never before. It also works
         when the store's own file was removed meanwhile.
