@@ -1,5 +1,6 @@
 """Where labels live: a history and its tables in one database, changed together or not at all."""
 
+from nbannotate.store.merging import MergeReport, merge, read_parts
 from nbannotate.store.store import Store, open_store
 
-__all__ = ["Store", "open_store"]
+__all__ = ["MergeReport", "Store", "merge", "open_store", "read_parts"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import sqlalchemy as sa
@@ -22,6 +23,10 @@ from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.writing import touch, write
+
+if TYPE_CHECKING:
+    from nbannotate.store.merging import MergeReport
+    from nbannotate.store.parts import Part
 
 UNDO_DEPTH = 1000
 _LAST = (
@@ -278,6 +283,15 @@ class Store:
     def seconds(self) -> float:
         """Active time spent on all images, in seconds."""
         return float(self._database.scalar(sa.select(sa.func.sum(tables.images.c.seconds))) or 0)
+
+    def merge(self, parts: Sequence[Part]) -> MergeReport:
+        """Add what other stores hold, as `nbannotate.store.read_parts` read it, in one batch.
+
+        See `nbannotate.store.merge` for the rules.
+        """
+        from nbannotate.store.merging import merge_into  # which opens stores
+
+        return merge_into(self._database, parts)
 
     def close(self) -> None:
         """Close the database. Everything acknowledged is on disk before and after."""
