@@ -22,6 +22,7 @@ from nbannotate.store.database import Database
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
 from nbannotate.store.sqlite import open_sqlite
+from nbannotate.store.summary import Summary, summarise
 from nbannotate.store.writing import touch, write
 
 if TYPE_CHECKING:
@@ -283,6 +284,11 @@ class Store:
     def seconds(self) -> float:
         """Active time spent on all images, in seconds."""
         return float(self._database.scalar(sa.select(sa.func.sum(tables.images.c.seconds))) or 0)
+
+    def summary(self) -> Summary:
+        """Numbers of images by status, labels by class, and what each annotator did."""
+        with self._database.reading() as connection:
+            return summarise(connection, self._schema.read(connection))
 
     def merge(self, parts: Sequence[Part]) -> MergeReport:
         """Add what other stores hold, as `nbannotate.store.read_parts` read it, in one batch.
