@@ -339,7 +339,46 @@ def test_two_labels_of_one_id_are_both_kept_also_when_they_go_through_other_merg
         assert merge([tmp_path / "both.db"], to).edits == 0
 
 
+def test_a_label_that_got_its_id_in_a_merge_is_known_by_the_one_it_had_before(made, tmp_path):
+    ana, ben = made("ana", box("i", x=5)), made("ben", box("i", "b.jpg", x=7))
+    merge([ana, ben], tmp_path / "both.db")
+
+    merge([ben], tmp_path / "all.db")
+    report = merge([tmp_path / "both.db"], tmp_path / "all.db")
+
+    assert sorted(tables_of(tmp_path / "all.db")[0]["x"]) == [5, 7]
+    assert (report.labels, report.edits, report.annotators) == (1, 1, {"ana": 1})
+
+
+def test_edits_of_a_clock_that_went_back_stay_in_their_order(made, tmp_path):
+    ana, ben = made("ana", box("i"), move("i", 5)), made("ben", box("j"))
+    with open_store(ana) as store, store._database.writing() as connection:
+        for statement in (
+            "UPDATE history SET at = 1 WHERE batch = 2",
+            "UPDATE labels SET updated = 1",
+            "UPDATE images SET updated = 1",
+        ):
+            connection.exec_driver_sql(statement)
+
+    merge([ben, ana], tmp_path / "all.db")
+
+    _, _, history, _ = tables_of(tmp_path / "all.db")
+    assert history["op"].tolist()[:2] == ["create", "update"]
+    assert history["label_id"].tolist() == ["i", "i", "j"]
+    assert_replays(tmp_path / "all.db")
+
+
 # Images
+
+
+def test_an_image_that_is_marked_the_same_twice_in_one_step_keeps_each_edit(made, tmp_path):
+    steps = [mark(status="done"), mark(status="todo"), mark(status="done")]
+
+    merge([made("ana", steps)], tmp_path / "all.db")
+
+    history = tables_of(tmp_path / "all.db")[2]
+    assert [after["status"] for after in history["after"]] == ["done", "todo", "done"]
+    assert set(history["annotator"]) == {"ana"} and set(history["batch"]) == {1}
 
 
 @pytest.mark.parametrize(
