@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,11 @@ class Database:
         self.lock = threading.RLock()
         self._engine = engine
         self._explain = explain
+        self.notes: list[str] = []
+        """What people should know of how it works here."""
+
+    def expect(self, store_id: str) -> None:
+        """Take only the store of this id for it from now on, where that can change."""
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -64,6 +70,14 @@ class Database:
         """The first value of a query's first row; None if there is none."""
         with self.reading() as connection:
             return connection.scalar(query)
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy a SQLite database, as it is at one moment, into another."""
+        with self.reading() as connection:
+            source = connection.connection.driver_connection
+            if not isinstance(source, sqlite3.Connection):
+                raise StoreError(f"{self.name}: is no SQLite file; use its server's own backup")
+            source.backup(target)
 
     def close(self) -> None:
         """End all connections."""

@@ -17,8 +17,9 @@ from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
-from nbannotate.store import tables
+from nbannotate.store import tables, upkeep
 from nbannotate.store.database import Database
+from nbannotate.store.files import refuse_remains
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, set_up
 from nbannotate.store.sqlite import open_sqlite
@@ -59,10 +60,16 @@ class Store:
         except BaseException:
             database.close()
             raise
+        database.expect(self.id)
         self._last_at = 0 if last is None else last.at
 
     def __repr__(self) -> str:
         return f"Store({self.name!r})"
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of how the store works here, in sentences."""
+        return list(self._database.notes)
 
     @property
     def schema(self) -> Schema:
@@ -291,13 +298,33 @@ class Store:
             return summarise(connection, self._schema.read(connection))
 
     def merge(self, parts: Sequence[Part]) -> MergeReport:
-        """Add what other stores hold, as `nbannotate.store.read_parts` read it, in one batch.
+        """Add what other stores hold, as `nbannotate.store.read_parts` has read it.
 
         See `nbannotate.store.merge` for the rules.
         """
         from nbannotate.store.merging import merge_into  # which opens stores
 
         return merge_into(self._database, parts)
+
+    def check(self) -> upkeep.Report:
+        """Look whether all is in order: the file, the tables against the history, the classes.
+
+        It reads everything: some seconds for a hundred thousand labels.
+        """
+        return upkeep.check(self._database, self._schema.read)
+
+    def backup(self, path: str | Path) -> Path:
+        """Copy the store into a new file while it is in use; `nbannotate.store.restore` undoes it.
+
+        The file has its name once it is whole, looked at and on disk, never before. It also works
+        when the store's own file was removed meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If there is a file at the path already, or it cannot be written.
+        """
+        return upkeep.backup(self._database, path)
 
     def close(self) -> None:
         """Close the database. Everything acknowledged is on disk before and after."""
@@ -347,6 +374,7 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
         raise StoreError(f"{file}: its folder does not exist; make it first: {file.parent}")
     if file.is_dir():
         raise StoreError(f"{file}: is a folder; give the path of a file in it, such as labels.db")
+    refuse_remains(file)
     return Store(open_sqlite(file, str(path)))
 
 
