@@ -1,4 +1,4 @@
-"""The command line: ``nbannotate stats | merge | export | convert | store init | demo``.
+"""The command line: ``nbannotate stats | check | backup | merge | export | convert`` and more.
 
 Exit code 0: done; 1: problems were found; 2: wrong use, or an error, in one line on stderr.
 What a command needs is imported when it runs, so that ``--help`` is there at once.
@@ -20,7 +20,7 @@ from nbannotate.errors import NbannotateError, StoreError
 if TYPE_CHECKING:
     from nbannotate.core.dataset import Dataset
     from nbannotate.core.registry import WriteReport
-    from nbannotate.store import Store
+    from nbannotate.store import Report, Store
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -86,6 +86,38 @@ def _stats(options: argparse.Namespace) -> int:
     head = ("annotators", "labels", "active", "per hour", "first edit", "last edit (UTC)")
     _print_columns([head, *rows])
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    with _store(options.store) as store:
+        report = store.check()
+    _print_report(report, options.json)
+    return 0 if report.ok else 1
+
+
+def _backup(options: argparse.Namespace) -> int:
+    with _store(options.store) as store:
+        file = store.backup(options.to)
+    print(f"{file}: is a backup of {options.store}, read again and found in order")
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from nbannotate.store import restore
+
+    aside = restore(options.backup, options.store)
+    print(f"{options.store}: is what {options.backup} was")
+    if aside is not None:
+        print(f"  what was there is now {aside}")
+    return 0
+
+
+def _salvage(options: argparse.Namespace) -> int:
+    from nbannotate.store import salvage
+
+    report = salvage(options.store, options.to)
+    _print_report(report, options.json)
+    return 0 if report.ok else 1
 
 
 def _merge(options: argparse.Namespace) -> int:
@@ -219,6 +251,13 @@ def _fractions(text: str) -> tuple[float, ...]:
         ) from None
 
 
+def _print_report(report: Report, as_json: bool) -> None:
+    if as_json:
+        _print_json({**vars(report), "problems": list(report.problems), "ok": report.ok})
+    else:
+        print(report)
+
+
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -261,6 +300,27 @@ def _parser() -> argparse.ArgumentParser:
     stats = _command(commands, "stats", _stats, "how many images, labels, and by whom")
     _add_store(stats)
     _add_json(stats)
+
+    check = _command(commands, "check", _check, "look whether a store is in order; 1 if not")
+    _add_store(check)
+    _add_json(check)
+
+    backup = _command(commands, "backup", _backup, "copy a store, also while it is in use")
+    _add_store(backup)
+    backup.add_argument("to", metavar="TO", help="a new file")
+
+    restore = _command(
+        commands, "restore", _restore, "put a backup in a store's place; what is there is kept"
+    )
+    restore.add_argument("backup", metavar="BACKUP", help="a file that backup made")
+    restore.add_argument("store", metavar="STORE", help="the file of the store")
+
+    salvage = _command(
+        commands, "salvage", _salvage, "make a store of what can be read of a damaged one"
+    )
+    salvage.add_argument("store", metavar="STORE", help="the damaged file; it stays as it is")
+    salvage.add_argument("to", metavar="TO", help="a new file")
+    _add_json(salvage)
 
     merge = _command(
         commands, "merge", _merge, "make one store of several, such as those of a class"

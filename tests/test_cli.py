@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 
@@ -188,6 +190,71 @@ def test_a_missing_store_is_not_made(tmp_path, capsys):
 
     assert "a.db: there is no such store" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+# Upkeep
+
+
+def spoil(path):
+    """Make the tables of a store differ from its history."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE labels SET x = 5")
+        connection.commit()
+
+
+def test_check_ends_with_0_where_all_is_in_order_and_with_1_where_not(made, capsys):
+    path = made("a.db", "ana", "abc")
+
+    assert main(["check", path]) == 0
+    assert "in order (3 labels, 3 images, 6 edits)" in capsys.readouterr().out
+    assert main(["check", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+    spoil(path)
+    assert main(["check", path]) == 1
+    assert "problems: " in capsys.readouterr().out
+    assert main(["check", path, "--json"]) == 1
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["ok"] is False and found["problems"] and found["labels"] == 3
+
+
+def test_backup_and_restore_bring_a_store_back(made, tmp_path, capsys):
+    path, copy = made("a.db", "ana", "abc"), str(tmp_path / "copy.db")
+
+    assert main(["backup", path, copy]) == 0
+    assert main(["backup", path, copy]) == 2
+    Path(path).write_bytes(b"spilt coffee " * 1000)
+    assert main(["stats", path]) == 2
+    assert main(["restore", copy, path]) == 0
+
+    out, err = capsys.readouterr()
+    assert "is a backup of" in out and "what was there is now" in out
+    assert err.count("\n") == 2
+    assert [file.read_bytes()[:5] for file in tmp_path.glob("a.db.old*")] == [b"spilt"]
+    assert main(["check", path]) == 0
+    with open_store(path) as store:
+        assert len(store.labels) == 3
+
+
+def test_salvage_makes_a_store_of_a_damaged_one_and_tells_what_is_lost(made, tmp_path, capsys):
+    path = made("a.db", "ana", "abc")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM history WHERE batch = 2")
+        connection.commit()
+
+    assert main(["salvage", path, str(tmp_path / "new.db"), "--json"]) == 1
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["labels"] == 3 and found["problems"]
+    assert main(["check", str(tmp_path / "new.db")]) == 0
+    assert main(["salvage", path, str(tmp_path / "new.db")]) == 2
+
+
+def test_a_merged_store_is_in_order(made, tmp_path, capsys):
+    ana, ben = made("ana.db", "ana", "ab"), made("ben.db", "ben", "bcd", "dog")
+    main(["merge", ana, ben, "--to", str(tmp_path / "all.db")])
+
+    assert main(["check", str(tmp_path / "all.db")]) == 0
 
 
 # Merging

@@ -21,11 +21,9 @@ from nbannotate.errors import StoreError
 from nbannotate.store import tables
 from nbannotate.store.database import Database
 from nbannotate.store.joining import Joining
-from nbannotate.store.meta import write_meta
+from nbannotate.store.meta import MERGED, write_meta
 from nbannotate.store.parts import Part, read_part, reading_only
 from nbannotate.store.store import open_store
-
-_MERGED = "merged"  # key in the table meta
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def merge_into(database: Database, parts: Sequence[Part]) -> MergeReport:
     """Add to a store what others hold, in one transaction."""
     with database.writing() as connection:
         target = read_part(connection, database.name)
-        joining = Joining(target, target.meta.get(_MERGED) or {})
+        joining = Joining(target, target.meta.get(MERGED) or {})
         for part in sorted(parts, key=Part.age):
             joining.add(part)
         history = joining.finish()
@@ -137,8 +135,8 @@ def _write(connection: sa.Connection, joining: Joining, target: Part, history: l
     if schemes.schema != target.schema:
         before = target.meta.get("schema") or {}
         write_meta(connection, "schema", {**before, **schemes.schema.to_dict()})
-    if schemes.remembered != (target.meta.get(_MERGED) or {}):
-        write_meta(connection, _MERGED, schemes.remembered)
+    if schemes.remembered != (target.meta.get(MERGED) or {}):
+        write_meta(connection, MERGED, schemes.remembered)
     _put(connection, tables.labels, target.labels, joining.labels)
     _put(connection, tables.images, target.images, joining.images)
     if history:

@@ -12,6 +12,12 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import SchemaError, StoreError
 from nbannotate.store import tables
 
+MERGED = "merged"
+"""Key of what the classes of other stores became that were merged into this one.
+
+In such a store the times of the history may go back where another store begins.
+"""
+
 
 def set_up(connection: sa.Connection, name: str) -> str:
     """Make or check the layout; returns the store's id.

@@ -155,6 +155,8 @@ def assert_replays(path):
         key: {name: value for name, value in row.items() if name not in facts}
         for key, row in states.items()
     }
+    with open_store(path) as store:
+        assert store.check().ok, store.check()
     numbers = list(dict.fromkeys(row["batch"] for row in history))
     assert numbers == list(range(1, len(numbers) + 1))
 
