@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import sqlalchemy as sa
@@ -27,8 +28,13 @@ from nbannotate.store.past import When, columns_at, last_batches
 from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.snapshot import write_snapshot
 from nbannotate.store.sqlite import open_sqlite
+from nbannotate.store.summary import Summary, summarise
 from nbannotate.store.watching import Watching
 from nbannotate.store.writing import touch, write
+
+if TYPE_CHECKING:
+    from nbannotate.store.merging import MergeReport
+    from nbannotate.store.parts import Part
 
 UNDO_DEPTH = 1000
 _LAST = (
@@ -348,6 +354,20 @@ class Store:
             If the database cannot be reached.
         """
         return self._watching.add(callback)
+
+    def summary(self) -> Summary:
+        """Numbers of images by status, labels by class, and what each annotator did."""
+        with self._database.reading() as connection:
+            return summarise(connection, self._schema.read(connection))
+
+    def merge(self, parts: Sequence[Part]) -> MergeReport:
+        """Add what other stores hold, as `nbannotate.store.read_parts` has read it.
+
+        See `nbannotate.store.merge` for the rules.
+        """
+        from nbannotate.store.merging import merge_into  # which opens stores
+
+        return merge_into(self._database, parts)
 
     def check(self) -> upkeep.Report:
         """Look whether all is in order: the file, the tables against the history, the classes.
