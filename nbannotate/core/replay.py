@@ -10,15 +10,63 @@ from nbannotate.errors import StoreError
 
 _LABEL: Row = dict.fromkeys(["label_id", "class_id", *LABEL_DTYPES])
 del _LABEL["label"]  # a row has the id of the class instead
-_IMAGE: Row = {
+UNTOUCHED: Row = {
     **dict.fromkeys(["image", *IMAGE_DTYPES]),
     "status": "todo",
     "seconds": 0.0,
     "unsure": False,
 }
+"""An image before its first edit."""
+
+FACTS = ("path", "width", "height")
+"""What becomes known of an image beside what people say of it."""
 
 Rows = dict[str, Row]
-_Player = Callable[[Row, Rows, Rows], None]
+
+
+class Replay:
+    """Labels and images after the rows of the history that were taken in, by ascending ``seq``."""
+
+    def __init__(self) -> None:
+        self.labels: Rows = {}
+        """By their id, in the order in which they were made, with all columns."""
+        self.images: Rows = {}
+        """By their key, in the order in which they were first touched, with all columns."""
+        self.deleted: dict[str, int] = {}
+        """When each label that is gone was deleted, in microseconds since 1970, UTC."""
+
+    def take(self, row: Row) -> None:
+        """Take in one row of the history.
+
+        Parameters
+        ----------
+        row
+            seq, at, annotator, seconds, op, label_id, image, before, after and facts (path, width
+            and height of the image, if they were new with this edit).
+
+        Raises
+        ------
+        StoreError
+            If it cannot be played; the message has its number. Nothing of it is then taken in.
+        """
+        play = _PLAYERS.get(row["op"])
+        if play is None:
+            raise _broken(row, "is of a newer nbannotate; upgrade with: pip install -U nbannotate")
+        play(row, self)
+
+    def touch(self, row: Row) -> Row:
+        """Note on its image who worked on it last, for how long, and what became known of it."""
+        image = self.images.setdefault(row["image"], {**UNTOUCHED, "image": row["image"]})
+        image.update(row["facts"] or {}, annotator=row["annotator"], updated=row["at"])
+        image["seconds"] += row["seconds"] or 0.0
+        return image
+
+    def known(self, row: Row) -> Row:
+        """The label that a row changes."""
+        found = self.labels.get(row["label_id"])
+        if found is None:
+            raise _broken(row, f"changes the label {row['label_id']!r}, which is not there")
+        return found
 
 
 def replay(history: Iterable[Row]) -> tuple[Rows, Rows]:
@@ -27,74 +75,50 @@ def replay(history: Iterable[Row]) -> tuple[Rows, Rows]:
     Parameters
     ----------
     history
-        Rows of the history from the first, by ascending ``seq``: seq, at, annotator, seconds, op,
-        label_id, image, before, after and facts (path, width and height of the image, if they
-        were new with this edit). Read once, so it may be a generator.
-
-    Returns
-    -------
-    Label rows by their id and image rows by their key, in the order in which they were made, with
-    all columns; times in microseconds since 1970, UTC.
+        Its rows from the first; see `Replay.take`. Read once, so it may be a generator.
 
     Raises
     ------
     StoreError
         If a row cannot be played; the message has its number.
     """
-    labels: Rows = {}
-    images: Rows = {}
+    played = Replay()
     for row in history:
-        play = _PLAYERS.get(row["op"])
-        if play is None:
-            raise _broken(row, "is of a newer nbannotate; upgrade with: pip install -U nbannotate")
-        play(row, labels, images)
-    return labels, images
+        played.take(row)
+    return played.labels, played.images
 
 
-def _create(row: Row, labels: Rows, images: Rows) -> None:
-    if row["label_id"] in labels:
+def _create(row: Row, so_far: Replay) -> None:
+    if row["label_id"] in so_far.labels:
         raise _broken(row, f"makes the label {row['label_id']!r}, which is there already")
     made = {**_LABEL, **(row["after"] or {}), "updated": row["at"]}
-    labels[row["label_id"]] = made
-    _touch(row, images)
+    so_far.labels[row["label_id"]] = made
+    so_far.deleted.pop(row["label_id"], None)
+    so_far.touch(row)
 
 
-def _update(row: Row, labels: Rows, images: Rows) -> None:
-    _known(row, labels).update(row["after"] or {}, updated=row["at"])
-    _touch(row, images)
+def _update(row: Row, so_far: Replay) -> None:
+    so_far.known(row).update(row["after"] or {}, updated=row["at"])
+    so_far.touch(row)
 
 
-def _delete(row: Row, labels: Rows, images: Rows) -> None:
-    _known(row, labels)
-    del labels[row["label_id"]]
-    _touch(row, images)
+def _delete(row: Row, so_far: Replay) -> None:
+    so_far.known(row)
+    del so_far.labels[row["label_id"]]
+    so_far.deleted[row["label_id"]] = row["at"]
+    so_far.touch(row)
 
 
-def _change_image(row: Row, labels: Rows, images: Rows) -> None:
-    _touch(row, images).update(row["after"] or {})
+def _change_image(row: Row, so_far: Replay) -> None:
+    so_far.touch(row).update(row["after"] or {})
 
 
-_PLAYERS: dict[str, _Player] = {
+_PLAYERS: dict[str, Callable[[Row, Replay], None]] = {
     "create": _create,
     "update": _update,
     "delete": _delete,
     "image": _change_image,
 }
-
-
-def _touch(row: Row, images: Rows) -> Row:
-    """Note on the image who worked on it last, for how long, and what became known of it."""
-    image = images.setdefault(row["image"], {**_IMAGE, "image": row["image"]})
-    image.update(row["facts"] or {}, annotator=row["annotator"], updated=row["at"])
-    image["seconds"] += row["seconds"] or 0.0
-    return image
-
-
-def _known(row: Row, labels: Rows) -> Row:
-    found = labels.get(row["label_id"])
-    if found is None:
-        raise _broken(row, f"changes the label {row['label_id']!r}, which is not there")
-    return found
 
 
 def _broken(row: Row, why: str) -> StoreError:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from nbannotate.core.edits import Row
+from nbannotate.core.replay import FACTS
 from nbannotate.core.schema import Schema
 from nbannotate.errors import StoreError
 from nbannotate.store import tables
@@ -29,9 +30,6 @@ IMAGE_STATE: Row = {"status": "todo", "note": None, "unsure": False, "split": No
 
 EMPTY_IMAGE: Row = {**dict.fromkeys(tables.IMAGE_FIELDS), **IMAGE_STATE, "seconds": 0.0}
 """The row of an image of which nothing is known."""
-
-FACTS = ("path", "width", "height")
-"""What is known of an image without an edit of it."""
 
 
 @dataclass(frozen=True)

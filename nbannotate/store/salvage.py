@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,19 +14,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from nbannotate.core.edits import Row
+from nbannotate.core.replay import FACTS, UNTOUCHED, Replay
 from nbannotate.core.schema import Schema
 from nbannotate.errors import StoreError
 from nbannotate.store import files, tables
 from nbannotate.store.damaged import Rows, copy_of, read
-from nbannotate.store.meta import set_up
-from nbannotate.store.replay import FACTS, UNTOUCHED, Replay
+from nbannotate.store.meta import MERGED, set_up
 from nbannotate.store.sqlite import SqliteFile
 from nbannotate.store.upkeep import Report, differing, new_file, refuse_open
 
 ANNOTATOR = "salvage"
 """Who makes the edits that stand for those that were lost."""
 
-_EDITED = [name for name in UNTOUCHED if name not in ("annotator", "seconds", "updated")]
+_DERIVED = ("image", "annotator", "seconds", "updated", *FACTS)
+_EDITED = [name for name in UNTOUCHED if name not in _DERIVED]
 _Change = tuple[str, Row, Row | None, Row | None]
 _NEEDED = [c.name for c in tables.labels.columns if not c.nullable and c.name != "updated"]
 
@@ -87,6 +90,9 @@ class _Found:
         self._read = read
         self._replay = Replay()
         self.history: list[Row] = []
+        self._meta = {row["key"]: row["value"] for row in self._rows("meta")}
+        if MERGED not in self._meta:
+            self._mend_times(read[tables.history.name].rows)
         is_whole = self._replay_history(read[tables.history.name])
         labels = {row["label_id"]: row for row in self._rows("labels")}
         images = {row["image"]: row for row in self._rows("images")}
@@ -95,11 +101,7 @@ class _Found:
         else:
             self._tell_differences(labels)
         self.labels = list(self._replay.labels.values())
-        self.images = [
-            {**{fact: images.get(key, {}).get(fact) for fact in FACTS}, **row}
-            for key, row in self._replay.images.items()
-        ]
-        self._meta = {row["key"]: row["value"] for row in self._rows("meta")}
+        self.images = list(self._replay.images.values())
         self._schema = self._known_schema()
 
     def write(self, connection: sa.Connection) -> None:
@@ -110,6 +112,8 @@ class _Found:
             store_id = str(uuid.uuid4())
         connection.execute(sa.delete(tables.meta))
         meta = {"version": tables.VERSION, "id": store_id, "schema": self._schema.to_dict()}
+        if MERGED in self._meta:
+            meta[MERGED] = self._meta[MERGED]
         for table, rows in (
             (tables.meta, [{"key": key, "value": value} for key, value in meta.items()]),
             (tables.labels, self.labels),
@@ -127,11 +131,27 @@ class _Found:
             self.lost.append(note)
         return found.rows
 
+    def _mend_times(self, history: list[Row]) -> None:
+        """Give edits whose time cannot be, because it is damaged, that of the edit before them."""
+        mended, last = 0, 0
+        for row, after in zip_longest(history, history[1:]):
+            is_early = row["at"] < last
+            is_late = after is not None and last <= after["at"] < row["at"]
+            if is_early or is_late:
+                row["at"] = last
+                mended += 1
+            last = row["at"]
+        if mended:
+            self.lost.append(f"the times of {mended} edits")
+
     def _replay_history(self, found: Rows) -> bool:
         """Take in the edits that fit those before them; whether that is all that were made."""
         for row in found.rows:
-            if _is_edit(row) and self._replay.take(row) is None:
-                self.history.append(row)
+            row.setdefault("facts", None)  # a store that was made before there was such
+            if _is_edit(row):
+                with suppress(StoreError):
+                    self._replay.take(row)
+                    self.history.append(row)
         edits = max((row["seq"] for row in found.rows), default=0)
         lost = edits - len(self.history)
         if lost:
@@ -183,9 +203,11 @@ class _Found:
     def _image_changes(self, images: dict[str, Row]) -> Iterator[_Change]:
         for image, row in images.items():
             known = self._replay.images.get(image, UNTOUCHED)
-            if (known["updated"] or 0) < (row["updated"] or 0):
+            facts = {name: row[name] for name in FACTS if row[name] not in (None, known[name])}
+            if (known["updated"] or 0) < (row["updated"] or 0) or facts:
                 names = [name for name in _EDITED if row[name] != known[name]]
-                about = {"image": image, "seconds": row["seconds"] - known["seconds"]}
+                seconds = max(row["seconds"] - known["seconds"], 0.0)
+                about = {"image": image, "seconds": seconds, "facts": facts or None}
                 yield "image", about, _only(known, names), _only(row, names)
 
     def _add(self, op: str, about: Row, before: Row | None, after: Row | None) -> None:
@@ -203,6 +225,7 @@ class _Found:
             "image": about["image"],
             "before": before,
             "after": after,
+            "facts": about.get("facts") if op == "image" else None,
         }
         self._replay.take(edit)
         self.history.append(edit)

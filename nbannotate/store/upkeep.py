@@ -15,12 +15,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from nbannotate.core.edits import Row
+from nbannotate.core.replay import Replay
 from nbannotate.core.schema import Schema
 from nbannotate.errors import NbannotateError, StoreError
 from nbannotate.store import files, tables
 from nbannotate.store.database import Database
 from nbannotate.store.meta import MERGED
-from nbannotate.store.replay import FACTS, Replay
 from nbannotate.store.sqlite import connect, explain, is_open_here
 
 _SHOWN = 10
@@ -247,9 +247,10 @@ def _contradictions(
     edits = sa.select(tables.history).order_by(tables.history.c.seq)
     for row in connection.execute(edits).mappings():
         counts["edits"] += 1
-        why = replay.take(dict(row))
-        if why is not None:
-            problems.append(f"edit {row['seq']} of the history {why}; {_MEND}")
+        try:
+            replay.take(dict(row))
+        except StoreError as error:
+            problems.append(str(error))
         if row["at"] < last and not may_go_back:
             problems.append(f"edit {row['seq']} of the history is earlier than that before it")
         last = row["at"]
@@ -284,8 +285,8 @@ def _difference(what: str, row: sa.RowMapping, expected: Row | None) -> list[str
 
 
 def differing(one: Row, other: Row) -> list[str]:
-    """Names of the fields in which two labels or images differ, but for what is no one's edit."""
-    return [n for n in one if n not in FACTS and not _equal(one[n], other.get(n))]
+    """Names of the fields in which two labels or images differ."""
+    return [name for name in one if not _equal(one[name], other.get(name))]
 
 
 def _equal(one: object, other: object) -> bool:
