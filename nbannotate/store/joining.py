@@ -64,8 +64,7 @@ class Joining:
     def __init__(self, target: Part, remembered: Remembered) -> None:
         self.labels = {key: dict(row) for key, row in target.labels.items()}
         self.images = {key: dict(row) for key, row in target.images.items()}
-        given = (target.meta.get("schema") or {}).get("given", ())
-        self.schemes = Schemes(target.schema, remembered, given)
+        self.schemes = Schemes(target.schema, remembered, target.meta.get("schema") or {})
         self.conflicts: list[str] = []
         self._changed: set[str] = set()
         self._chains: dict[str, list[_Event]] = defaultdict(list)
@@ -99,6 +98,7 @@ class Joining:
                 if not batch.is_applied:
                     self._apply(history[-1])
         closing = [row for image in sorted(self._disputed) for row in self._settle(image)]
+        closing += self._moved_labels()
         for row in closing:
             self._apply(row)
         self._report_rival_tags()
@@ -229,19 +229,34 @@ class Joining:
         row = self.images[image]
         after = {name: value for name, value in wanted.items() if row[name] != value}
         if after:
-            yield {
-                "batch": self._last + 1,
-                "reverses": None,
-                "at": self._latest + 1,
-                "annotator": None,
-                "seconds": 0.0,
-                "op": "image",
-                "label_id": None,
-                "image": image,
-                "before": None,
-                "after": after,
-                "facts": None,
-            }
+            yield self._closing("image", image, None, None, after)
+
+    def _moved_labels(self) -> Iterator[Row]:
+        """The edits that take labels out of classes that have left the scheme."""
+        for label_id in sorted(self._changed & self.labels.keys()):
+            row = self.labels[label_id]
+            now = self.schemes.moved.get(row["class_id"])
+            if now is not None:
+                before, after = {"class_id": row["class_id"]}, {"class_id": now}
+                yield self._closing("update", row["image"], label_id, before, after)
+
+    def _closing(
+        self, op: str, image: str, label_id: str | None, before: Row | None, after: Row
+    ) -> Row:
+        """A row of the last batch of the history, which is of no annotator."""
+        return {
+            "batch": self._last + 1,
+            "reverses": None,
+            "at": self._latest + 1,
+            "annotator": None,
+            "seconds": 0.0,
+            "op": op,
+            "label_id": label_id,
+            "image": image,
+            "before": before,
+            "after": after,
+            "facts": None,
+        }
 
     def _report_views(self, image: str, views: Sequence[_View], wanted: Row) -> None:
         said: dict[str, list[str]] = defaultdict(list)

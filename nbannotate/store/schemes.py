@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import count
 from typing import Any
@@ -24,13 +24,17 @@ class Schemes:
     remembered
         What became of the classes of stores that it has taken in, so that a class that was
         renamed here since is found again.
-    given
-        Ids that no new class gets, beside those of the scheme.
+    stored
+        The scheme as the store keeps it, which may hold more: ids that no new class gets
+        (``given``), and what became of classes that left it (``departed``).
     """
 
-    def __init__(self, schema: Schema, remembered: Remembered, given: Iterable[int] = ()) -> None:
+    def __init__(self, schema: Schema, remembered: Remembered, stored: Mapping[str, Any]) -> None:
         self.schema = schema
-        self._given = frozenset(given)
+        self.moved: dict[int, int] = {}
+        """Classes that labels may come with, though they left the scheme, and what they are now."""
+        self._given = frozenset(stored.get("given", ()))
+        self._departed = {row["id"]: row["to"] for row in stored.get("departed", ())}
         self.remembered = {store: dict(ids) for store, ids in remembered.items()}
         self.conflicts: list[str] = []
 
@@ -47,11 +51,14 @@ class Schemes:
         )
         memory = self.remembered.setdefault(part.id, {})
         here = {c.id for c in (*self.schema.classes, *self.schema.tag_choices)}
-        ids = {
-            item.id: memory[_name(item)]
-            for item in (*theirs.classes, *theirs.tag_choices)
-            if memory.get(_name(item)) in here
-        }
+        ids: dict[int, int] = {}
+        for item in (*theirs.classes, *theirs.tag_choices):
+            known = memory.get(_name(item))
+            now = known if known in here else self._went_to(known, here)
+            if known is not None and now is not None:
+                ids[item.id] = known
+                if now != known:
+                    self.moved[known] = now
         self._report_differences(theirs, part.name)
         self.schema = self.schema.extended(self._news(theirs, set(ids)))
         roles: list[tuple[Role, tuple[LabelClass, ...]]] = [
@@ -96,13 +103,22 @@ class Schemes:
             }
         )
 
+    def _went_to(self, class_id: int | None, here: set[int]) -> int | None:
+        """The class that took the place of one that left the scheme; None if none did."""
+        left = dict(self._departed)
+        while class_id is not None and class_id not in here:
+            class_id = left.pop(class_id, None)  # popped, so that none is followed twice
+        return class_id
+
     def _name_of_lost(self, class_id: int, part: Part) -> str:
         """What a class is called that only the history has."""
-        self.conflicts.append(
-            f"{part.name}: its scheme lacks class {class_id}, which its history has; it is kept "
-            "as a retired class"
-        )
-        return f"class {class_id} of store {part.id[:8]}"
+        name = f"class {class_id} of store {part.id[:8]}"
+        if f"{class_id} {name}" not in self.remembered.get(part.id, {}):
+            self.conflicts.append(
+                f"{part.name}: its scheme lacks class {class_id}, which its history has; it is "
+                f"kept as the retired class {name!r}"
+            )
+        return name
 
     def _report_differences(self, theirs: Schema, name: str) -> None:
         mine = {attribute.name: attribute.to_dict() for attribute in self.schema.attributes}

@@ -20,6 +20,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import LabelError, StoreError
 from nbannotate.project import Project
 from nbannotate.store import merge, open_store, read_parts
+from nbannotate.store.meta import write_meta
 
 SCHEMA = Schema(classes=["cat", "dog"], tags=["sun", "rain"], attributes={"occluded": bool})
 IMAGES = ("a.jpg", "b.jpg", "c.jpg")
@@ -482,6 +483,30 @@ def test_a_class_renamed_in_the_merged_store_is_found_again(made, tmp_path):
     assert labels["label"].to_dict() == {"i": "feline", "j": "feline"}
     assert [c.name for c in schema.classes] == ["feline", "dog"]
     assert (report.labels, report.edits) == (1, 1)
+
+
+def test_labels_of_a_class_that_left_the_merged_store_go_where_it_went(made, tmp_path):
+    ana, to = made("ana", box("i")), tmp_path / "all.db"
+    merge([ana], to)
+    with open_store(to) as store:
+        move_class = Edit("update", "a.jpg", "i", {"class_id": 1}, {"class_id": 2})
+        store.apply([move_class], annotator="teacher")
+        scheme = {**Schema(classes={2: "dog"}, tags=SCHEMA.tags).to_dict(), "given": [1, 2, 3, 4]}
+        scheme["departed"] = [{"role": "class", "name": "cat", "to": 2, "id": 1}]
+        with store._database.writing() as connection:
+            write_meta(connection, "schema", scheme)
+    with open_store(ana) as store:
+        opened(store, "ana").commit([box("j")])
+
+    report = merge([ana], to)
+
+    labels, _, history, schema = tables_of(to)
+    assert labels["label"].to_dict() == {"i": "dog", "j": "dog"}
+    assert [c.name for c in schema.classes] == ["dog"]
+    assert (report.labels, report.edits, report.conflicts) == (1, 2, ())
+    assert history["annotator"].fillna("").tolist() == ["ana", "teacher", "ana", ""]
+    assert merge([ana], to).edits == 0
+    assert_replays(to)
 
 
 # The sources
