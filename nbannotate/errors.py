@@ -29,6 +29,10 @@ class ConflictError(NbannotateError):
     """A label or image that someone else has changed since it was read."""
 
 
+class StaleSchemaError(ConflictError):
+    """A label that was given a class which someone has taken out of the scheme meanwhile."""
+
+
 class FormatError(NbannotateError, ValueError):
     """A label file that cannot be read or written.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -13,13 +14,17 @@ import sqlalchemy as sa
 
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
+from nbannotate.core.live_schema import LiveSchema
 from nbannotate.core.schema import Schema
+from nbannotate.core.schema_edits import Planner, SchemaChange
+from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
 from nbannotate.store import tables
 from nbannotate.store.database import Database
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
-from nbannotate.store.meta import SchemaCell, set_up
+from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
+from nbannotate.store.schema_changes import change_of, refuse_lost, refuse_lost_attributes
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.writing import touch, write
 
@@ -59,29 +64,65 @@ class Store:
         return f"Store({self.name!r})"
 
     @property
-    def schema(self) -> Schema:
-        """The scheme of the labels in the store, as it is now."""
-        with self._database.reading() as connection:
-            return self._schema.read(connection)
+    def schema(self) -> LiveSchema:
+        """The scheme of the labels in the store, as it is now, with what edits it."""
+        return LiveSchema(
+            self.schema_record.schema,
+            lambda planner, dry_run: self.edit_schema(planner, dry_run=dry_run),
+        )
 
     @schema.setter
     def schema(self, schema: Schema) -> None:
         with self._database.writing() as connection:
-            self._schema.write(connection, schema)
+            record = self._schema.read(connection)
+            refuse_smaller(record, schema)
+            self._put_schema(connection, record, record.with_schema(schema))
+
+    @property
+    def schema_record(self) -> SchemaRecord:
+        """The scheme as it is now, with what became of classes that left it."""
+        with self._database.reading() as connection:
+            return self._schema.read(connection)
 
     def extend_schema(self, schema: Schema) -> None:
-        """Add to the store's scheme what this one has and it lacks; see `Schema.extended`."""
+        """Add to the store's scheme what this one has and it lacks; see `SchemaRecord.extended`."""
         with self._database.writing() as connection:
-            stored = self._schema.read(connection)
-            extended = stored.extended(schema)
-            if extended != stored:
-                self._schema.write(connection, extended)
+            record = self._schema.read(connection)
+            self._put_schema(connection, record, record.extended(schema))
+
+    def edit_schema(
+        self, planner: Planner, *, annotator: str | None = None, dry_run: bool = False
+    ) -> SchemaChange:
+        """Make an edit of the scheme, its labels and images as one batch.
+
+        Parameters
+        ----------
+        planner
+            One of the edits in `nbannotate.core.schema_edits`, given the scheme as it is.
+        annotator
+            Who makes it.
+        dry_run
+            Whether only to say what it would do.
+
+        Raises
+        ------
+        SchemaError
+            If the scheme or labels stand against it; nothing is then changed.
+        """
+        database = self._database
+        with database.reading() if dry_run else database.writing() as connection:
+            record = self._schema.read(connection)
+            change = change_of(connection, record, planner(record), dry_run=dry_run)
+            if dry_run or not change.edits:
+                return change
+            return replace(change, batch=self._write(connection, change.edits, annotator))
 
     @property
     def labels(self) -> pd.DataFrame:
         """All labels as a DataFrame, a copy."""
         with self._database.lock:
-            return labels_frame(self._database.rows(sa.select(tables.labels)), self.schema)
+            schema = self.schema_record.schema
+            return labels_frame(self._database.rows(sa.select(tables.labels)), schema)
 
     @property
     def images(self) -> pd.DataFrame:
@@ -93,7 +134,7 @@ class Store:
         """Every edit ever made, oldest first, as a DataFrame, a copy."""
         query = sa.select(tables.history).order_by(tables.history.c.seq)
         with self._database.lock:
-            return history_frame(self._database.rows(query), self.schema)
+            return history_frame(self._database.rows(query), self.schema_record.schema)
 
     @property
     def dataset(self) -> Dataset:
@@ -104,7 +145,7 @@ class Store:
             missing = labels["image"][~labels["image"].isin(known.index)].unique()
             if len(missing):
                 known = pd.concat([known, images_table(missing)])
-            return Dataset(labels, known, self.schema)
+            return Dataset(labels, known, self.schema_record.schema)
 
     @property
     def annotators(self) -> list[str]:
@@ -157,33 +198,9 @@ class Store:
                 return None
             if not edits:
                 return None
-            last = connection.execute(_LAST).first()
-            batch = 1 if last is None else last.batch + 1
-            if last is not None:  # another process may have written it, by a faster clock
-                self._last_at = max(self._last_at, last.at)
-            at = self.now()
-            write(connection, edits, at)
-            touch(connection, edits, seconds or 0.0, {"annotator": annotator, "updated": at}, facts)
-            connection.execute(
-                sa.insert(tables.history),
-                [
-                    {
-                        "batch": batch,
-                        "reverses": reverses,
-                        "at": at,
-                        "annotator": annotator,
-                        # Once a batch, so that the sum over the history is the time spent.
-                        "seconds": seconds if place == 0 else 0.0,
-                        "op": edit.op,
-                        "label_id": edit.label_id,
-                        "image": edit.image,
-                        "before": edit.before,
-                        "after": edit.after,
-                    }
-                    for place, edit in enumerate(edits)
-                ],
+            return self._write(
+                connection, edits, annotator, seconds=seconds, reverses=reverses, facts=facts
             )
-        return batch
 
     def acknowledged(self, client: str) -> int:
         """Number of the last message of this client that took effect; 0 for none."""
@@ -294,6 +311,62 @@ class Store:
         with self._database.lock:
             self._last_at = max(time.time_ns() // 1000, self._last_at + 1)
             return self._last_at
+
+    def _write(
+        self,
+        connection: sa.Connection,
+        edits: Sequence[Edit],
+        annotator: str | None,
+        *,
+        seconds: float | None = None,
+        reverses: int | None = None,
+        facts: Mapping[str, Row] | None = None,
+    ) -> int:
+        """Write the edits as the next batch; returns its number."""
+        last = connection.execute(_LAST).first()
+        batch = 1 if last is None else last.batch + 1
+        if last is not None:  # another process may have written it, by a faster clock
+            self._last_at = max(self._last_at, last.at)
+        at = self.now()
+        was = self._schema.read(connection)
+        edits = [self._schema.change(connection, e) if e.op == "schema" else e for e in edits]
+        write(connection, edits, at)
+        values: Row = {"updated": at}
+        if not any(edit.op == "schema" for edit in edits):  # which is no work on an image
+            values["annotator"] = annotator
+        touch(connection, edits, seconds or 0.0, values, facts)
+        record = self._schema.read(connection)
+        refuse_lost(connection, was, record, edits)
+        refuse_lost_attributes(connection, was.schema, record.schema)
+        connection.execute(
+            sa.insert(tables.history),
+            [
+                {
+                    "batch": batch,
+                    "reverses": reverses,
+                    "at": at,
+                    "annotator": annotator,
+                    # Once a batch, so that the sum over the history is the time spent.
+                    "seconds": seconds if place == 0 else 0.0,
+                    "op": edit.op,
+                    "label_id": edit.label_id,
+                    "image": edit.image,
+                    "before": edit.before,
+                    "after": edit.after,
+                }
+                for place, edit in enumerate(edits)
+            ],
+        )
+        return batch
+
+    def _put_schema(
+        self, connection: sa.Connection, record: SchemaRecord, wanted: SchemaRecord
+    ) -> None:
+        if record == SchemaRecord(Schema()):  # the first scheme is where a history begins
+            self._schema.write(connection, wanted)
+        elif wanted != record:
+            edit = Edit("schema", "", before=record.to_dict(), after=wanted.to_dict())
+            self._write(connection, [edit], None)
 
     def _take(self, connection: sa.Connection, client: str, seq: int) -> bool:
         column = tables.clients.c

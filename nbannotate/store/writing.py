@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import sqlalchemy as sa
 
@@ -14,12 +15,18 @@ from nbannotate.store.database import rows_among
 
 
 def write(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
-    """Write the edits in order; `ConflictError` if a row is not as one has it ``before``."""
+    """Write what the edits do to labels; `ConflictError` if a row is not as one has it ``before``.
+
+    Edits that follow one another and set the same fields go in one statement.
+    """
     draft = _draft(connection, edits)
     for edit in edits:
-        _refuse_conflict(edit, draft)
-        _change(connection, edit, at)
+        if edit.op != "schema":
+            _refuse_conflict(edit, draft)
         draft.take(edit)
+    of_labels = [edit for edit in edits if edit.label_id is not None]
+    for _, alike in groupby(of_labels, lambda edit: (edit.op, tuple(edit.after or ()))):
+        _change(connection, list(alike), at)
 
 
 def touch(
@@ -29,17 +36,43 @@ def touch(
     values: Row,
     facts: Mapping[str, Row] | None,
 ) -> None:
-    """Note on the images who worked on them last and, on the first, for how long."""
-    for place, image in enumerate(dict.fromkeys(edit.image for edit in edits)):
-        about = (facts or {}).get(image, {})
-        _change_image(connection, image, {**about, **values}, seconds if place == 0 else 0.0)
+    """Write what the edits do to images, and who worked on them.
+
+    Parameters
+    ----------
+    connection
+        A transaction that writes.
+    edits
+        The edits.
+    seconds
+        Active time spent, noted on the first image.
+    values
+        Fields of every image, such as who worked on it last.
+    facts
+        Further fields of some images.
+    """
+    rows: dict[str, Row] = {}
+    for edit in edits:
+        if edit.op == "schema":
+            continue
+        if edit.image not in rows:
+            rows[edit.image] = {**(facts or {}).get(edit.image, {}), **values}
+        if edit.op == "image":
+            rows[edit.image].update(edit.after or {})
+    if rows:
+        first = next(iter(rows))
+        _change_image(connection, first, rows.pop(first), seconds)
+        _change_images(connection, rows)
 
 
 def _draft(connection: sa.Connection, edits: Sequence[Edit]) -> Draft:
     """The labels and images of the edits as they are now."""
     ids = list(dict.fromkeys(edit.label_id for edit in edits if edit.label_id is not None))
     keys = list(dict.fromkeys(edit.image for edit in edits if edit.op == "image"))
-    label_rows = rows_among(connection, sa.select(tables.labels), tables.labels.c.label_id, ids)
+    # Only what is compared is read: of a large batch of updates that is far less than all.
+    names = {"label_id"}.union(*(edit.before or () for edit in edits if edit.label_id is not None))
+    columns = [column for column in tables.labels.c if column.name in names]
+    label_rows = rows_among(connection, sa.select(*columns), tables.labels.c.label_id, ids)
     image_rows = rows_among(connection, sa.select(tables.images), tables.images.c.image, keys)
     labels = {row["label_id"]: row for row in label_rows}
     images = {row["image"]: row for row in image_rows}
@@ -62,18 +95,41 @@ def _refuse_conflict(edit: Edit, draft: Draft) -> None:
                 )
 
 
-def _change(connection: sa.Connection, edit: Edit, at: int) -> None:
-    table = tables.labels
-    if edit.op == "image":
-        _change_image(connection, edit.image, {**(edit.after or {}), "updated": at})
-    elif edit.op == "create":
-        connection.execute(sa.insert(table), {**(edit.after or {}), "updated": at})
-    elif edit.op == "update":
-        where = table.c.label_id == edit.label_id
-        values = {**(edit.after or {}), "updated": at}
-        connection.execute(sa.update(table).where(where), values)
+def _change(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
+    """Write edits of labels that have the same op and fields."""
+    table, op = tables.labels, edits[0].op
+    if op == "create":
+        connection.execute(
+            sa.insert(table), [{**(edit.after or {}), "updated": at} for edit in edits]
+        )
+        return
+    where = table.c.label_id == sa.bindparam("of_label")
+    if op == "update":
+        connection.execute(
+            sa.update(table).where(where),
+            [{**(edit.after or {}), "updated": at, "of_label": edit.label_id} for edit in edits],
+        )
     else:
-        connection.execute(sa.delete(table).where(table.c.label_id == edit.label_id))
+        connection.execute(
+            sa.delete(table).where(where), [{"of_label": edit.label_id} for edit in edits]
+        )
+
+
+def _change_images(connection: sa.Connection, rows: Mapping[str, Row]) -> None:
+    table = tables.images
+    query = sa.select(table.c.image)
+    there = {row["image"] for row in rows_among(connection, query, table.c.image, list(rows))}
+
+    def kind(item: tuple[str, Row]) -> tuple[bool, tuple[str, ...]]:
+        return item[0] in there, tuple(sorted(item[1]))
+
+    for (is_there, _), alike in groupby(sorted(rows.items(), key=kind), kind):
+        if is_there:
+            update = sa.update(table).where(table.c.image == sa.bindparam("of_image"))
+            connection.execute(update, [{**row, "of_image": image} for image, row in alike])
+        else:
+            new = [{"image": image, **row, "seconds": 0.0} for image, row in alike]
+            connection.execute(sa.insert(table), new)
 
 
 def _change_image(connection: sa.Connection, image: str, values: Row, seconds: float = 0.0) -> None:

@@ -13,8 +13,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from nbannotate.core.schema_edits import Planner, SchemaChange, SchemaPlan
+from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.walk import Walk
-from nbannotate.errors import LabelError
+from nbannotate.errors import LabelError, NbannotateError
 from nbannotate.project import Event, Project
 from nbannotate.widgets import keys as keymap
 from nbannotate.widgets import messages
@@ -68,6 +70,7 @@ class Controller:
         self._asked: str | None = None
         self._touched: set[str] = set()
         self._events: list[Event] = []
+        self._is_schema_new = False
         if not view_only and walk.current is not None and not self._is_todo(walk.current):
             walk.go(walk.next_where(self._is_todo) or 0)  # where the work was left
         self._inbox = Inbox(project.store.acknowledged, self._take, self.problems.report)
@@ -145,6 +148,23 @@ class Controller:
         with self.changing():
             self._follow(self.project.redo(message=message))
 
+    def refresh(self) -> None:
+        """Take in, and show, what others have committed to the store."""
+        with self.changing():
+            self.project.refresh()
+
+    def edit_schema(self, planner: Planner, *, dry_run: bool = False) -> SchemaChange:
+        """Make an edit of the scheme; refused where its keys are those of actions."""
+
+        def checked(record: SchemaRecord) -> SchemaPlan:
+            plan = planner(record)
+            schema = plan.after.schema
+            keymap.assign(schema, self._keys, shapes=bool(schema.classes))
+            return plan
+
+        with self.changing():
+            return self.project.edit_schema(checked, dry_run=dry_run)
+
     def configure(self) -> None:
         """Tell the browser the scheme and the keys, as they are now."""
         self.screen.layer.config = self._config()
@@ -200,7 +220,7 @@ class Controller:
         return self.project.status(image) == "todo"
 
     def _follow(self, event: Event | None) -> None:
-        if event is not None:
+        if event is not None and not event.changes_schema:  # that is nowhere, or everywhere
             self._show_image(event.images[0])
 
     def _show_image(self, image: str) -> None:
@@ -217,6 +237,7 @@ class Controller:
 
     def _listen(self, event: Event) -> None:
         self._touched.update(event.images)
+        self._is_schema_new |= event.changes_schema
         self._events.append(event)
 
     def _tell_of(self, error: Exception, about: Any) -> None:
@@ -264,10 +285,23 @@ class Controller:
             "select": self._asked,
         }
 
+    def _new_config(self) -> dict[str, Any]:
+        """The trait that tells of a new scheme; empty where it is the one the browser has."""
+        if not self._is_schema_new:
+            return {}
+        self._is_schema_new = False
+        try:
+            config = self._config()
+        except NbannotateError as error:  # another's edit, with a key that is an action's here
+            self.problems.report(error, "the scheme")
+            return {}
+        return {"config": config}
+
     def _show(self) -> None:
         touched, self._touched = self._touched, set()
         inbox = self._inbox
-        self.screen.show(self._view(), touched, acked=inbox.acked, resend=inbox.resend)
+        told = {"acked": inbox.acked, "resend": inbox.resend, **self._new_config()}
+        self.screen.show(self._view(), touched, **told)
         if self.attached.names:
             selected = self.selected
             self.attached.show(None if selected is None else self.project.store.label(selected))
