@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from nbannotate.core.edits import Edit, Row
@@ -80,7 +81,7 @@ class SchemaRecord:
         """The id of the next class: over all that were ever given."""
         return max(self.given | _ids(self.schema), default=0) + 1
 
-    @property
+    @cached_property
     def gone(self) -> frozenset[int]:
         """Ids that were given and that no class has any more."""
         return self.given - _ids(self.schema)
@@ -137,18 +138,24 @@ class SchemaRecord:
         )
         return replace(edit, before=before, after=after)
 
-    def _followed_class(self, class_id: int) -> int:
-        last = {d.id: d for d in self.departures if d.id is not None and d.to != d.id}
+    def now(self, class_id: int) -> int | None:
+        """The class that one of a former scheme is now; None if it left and went nowhere."""
+        last = {d.id: d.to for d in self.departures if d.id is not None and d.to != d.id}
         here = _ids(self.schema)
-        while class_id not in here and class_id in last:
-            departure = last.pop(class_id)  # so that each is followed once
-            if not isinstance(departure.to, int):
-                raise SchemaError(
-                    f"{departure.role} {departure.name!r} was removed from the scheme; "
-                    "choose another for this label"
-                )
-            class_id = departure.to
-        return class_id
+        at: int | str | None = class_id
+        while isinstance(at, int) and at not in here and at in self.given:
+            at = last.pop(at, None)  # popped, so that none is followed twice
+        return at if isinstance(at, int) else None
+
+    def _followed_class(self, class_id: int) -> int:
+        found = self.now(class_id)
+        if found is None:
+            names = (d.name for d in reversed(self.departures) if d.id == class_id)
+            raise SchemaError(
+                f"class {next(names, class_id)!r} was removed from the scheme; "
+                "choose another for this label"
+            )
+        return found
 
     def _followed_attributes(self, values: Mapping[str, Any]) -> Row:
         last = {d.name: d.to for d in self.departures if d.role == "attribute"}

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from nbannotate.core.edits import Edit, Row
-from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import SchemaChange, SchemaPlan
 from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.tables import PLACED_KINDS
@@ -56,28 +55,21 @@ def change_of(
     )
 
 
-def refuse_lost(
-    connection: sa.Connection, before: SchemaRecord, after: SchemaRecord, edits: Sequence[Edit]
-) -> None:
-    """Refuse what would leave labels with a class or an attribute that the scheme lacks.
-
-    Raises
-    ------
-    StaleSchemaError
-        If an edit sets a class that has left the scheme.
-    ConflictError
-        If labels that others made bear what the scheme loses.
-    """
-    gone = after.gone
-    if not gone:
+def refuse_gone(record: SchemaRecord, edits: Sequence[Edit]) -> None:
+    """`StaleSchemaError` if an edit sets a class that has left the scheme."""
+    if not record.gone:
         return
     for edit in edits:
-        if edit.op in ("create", "update") and (edit.after or {}).get("class_id") in gone:
+        if edit.op in ("create", "update") and (edit.after or {}).get("class_id") in record.gone:
             raise StaleSchemaError(
                 f"a label of {edit.image!r} was given a class that is in the scheme no longer; "
                 "choose another"
             )
-    for class_id in sorted(gone - before.gone):
+
+
+def refuse_lost(connection: sa.Connection, before: SchemaRecord, after: SchemaRecord) -> None:
+    """`ConflictError` if labels bear a class or an attribute that the scheme has lost."""
+    for class_id in sorted(after.gone - before.gone):
         count = connection.scalar(sa.select(sa.func.count()).where(_LABELS.class_id == class_id))
         if count:
             name = before.schema.by_id(class_id).name
@@ -85,11 +77,7 @@ def refuse_lost(
                 f"the scheme would lose {name!r}, which {count:,} labels bear by now; "
                 "relabel them first, or remove it with move_to=..."
             )
-
-
-def refuse_lost_attributes(connection: sa.Connection, before: Schema, after: Schema) -> None:
-    """`ConflictError` if shapes have values of an attribute that the scheme loses."""
-    lost = {a.name for a in before.attributes} - {a.name for a in after.attributes}
+    lost = {a.name for a in before.schema.attributes} - {a.name for a in after.schema.attributes}
     if not lost:
         return
     for values in connection.scalars(sa.select(_LABELS.attributes)):

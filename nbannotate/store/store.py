@@ -24,7 +24,7 @@ from nbannotate.store import tables
 from nbannotate.store.database import Database
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
-from nbannotate.store.schema_changes import change_of, refuse_lost, refuse_lost_attributes
+from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.writing import touch, write
 
@@ -329,15 +329,17 @@ class Store:
             self._last_at = max(self._last_at, last.at)
         at = self.now()
         was = self._schema.read(connection)
-        edits = [self._schema.change(connection, e) if e.op == "schema" else e for e in edits]
+        of_schema = any(edit.op == "schema" for edit in edits)
+        if of_schema:
+            edits = [self._schema.change(connection, e) if e.op == "schema" else e for e in edits]
         write(connection, edits, at)
-        values: Row = {"updated": at}
-        if not any(edit.op == "schema" for edit in edits):  # which is no work on an image
-            values["annotator"] = annotator
+        # An edit of the scheme is no work on an image.
+        values: Row = {"updated": at} if of_schema else {"updated": at, "annotator": annotator}
         touch(connection, edits, seconds or 0.0, values, facts)
-        record = self._schema.read(connection)
-        refuse_lost(connection, was, record, edits)
-        refuse_lost_attributes(connection, was.schema, record.schema)
+        record = self._schema.read(connection) if of_schema else was
+        refuse_gone(record, edits)
+        if of_schema:
+            refuse_lost(connection, was, record)
         connection.execute(
             sa.insert(tables.history),
             [

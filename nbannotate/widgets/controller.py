@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -123,10 +123,7 @@ class Controller:
     def filter(self, wanted: Filter) -> None:
         """Show only some of the images."""
         with self.changing():
-            self._filter = wanted
-            self.walk.keep(
-                self.project.keeps(wanted.status, class_id=wanted.class_id, text=wanted.text)
-            )
+            self._keep(wanted)
 
     def select(self, label_id: str | None) -> None:
         """Select a label in the browser, on its image."""
@@ -216,6 +213,14 @@ class Controller:
             case messages.Nothing():
                 pass
 
+    def _keep(self, wanted: Filter) -> None:
+        if wanted.class_id is not None:
+            wanted = replace(wanted, class_id=self.project.store.schema_record.now(wanted.class_id))
+        self._filter = wanted
+        self.walk.keep(
+            self.project.keeps(wanted.status, class_id=wanted.class_id, text=wanted.text)
+        )
+
     def _is_todo(self, image: str) -> bool:
         return self.project.status(image) == "todo"
 
@@ -290,6 +295,8 @@ class Controller:
         if not self._is_schema_new:
             return {}
         self._is_schema_new = False
+        if self._filter.class_id is not None:
+            self._keep(self._filter)
         try:
             config = self._config()
         except NbannotateError as error:  # another's edit, with a key that is an action's here
