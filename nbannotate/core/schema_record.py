@@ -46,19 +46,23 @@ class SchemaRecord:
     departures
         What left it, oldest first.
     given
-        All ids that were ever given; none of them gets a second meaning.
+        All ids that were ever given, those of the scheme among them; none of them gets a second
+        meaning.
     """
 
     schema: Schema
     departures: tuple[Departure, ...] = ()
     given: frozenset[int] = frozenset()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "given", self.given | _ids(self.schema))
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], given: Iterable[int] = ()) -> SchemaRecord:
         """The record that `to_dict` wrote."""
         schema = Schema.from_dict(values)
         departures = tuple(Departure(**row) for row in values.get("departed", ()))
-        return cls(schema, departures, _ids(schema).union(given))
+        return cls(schema, departures, frozenset(given))
 
     def to_dict(self) -> Row:
         """Scheme and departures as plain JSON values; without the ids that were given."""
@@ -74,12 +78,12 @@ class SchemaRecord:
     def with_schema(self, schema: Schema, *departures: Departure) -> SchemaRecord:
         """With another scheme, and with more departures."""
         left = (*self.departures, *departures)
-        return replace(self, schema=schema, departures=left, given=self.given | _ids(schema))
+        return replace(self, schema=schema, departures=left)
 
     @property
     def next_id(self) -> int:
         """The id of the next class: over all that were ever given."""
-        return max(self.given | _ids(self.schema), default=0) + 1
+        return max(self.given, default=0) + 1
 
     @cached_property
     def gone(self) -> frozenset[int]:

@@ -59,7 +59,7 @@ class SchemaCell:
 
     def write(self, connection: sa.Connection, record: SchemaRecord) -> None:
         """Put another scheme in its place. Ids that were given once stay given."""
-        given = self.read(connection).given | record.with_schema(record.schema).given
+        given = self.read(connection).given | record.given
         connection.execute(sa.delete(tables.meta).where(tables.meta.c.key == "schema"))
         _insert(connection, {"schema": {**record.to_dict(), "given": sorted(given)}})
 
