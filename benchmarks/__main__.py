@@ -1,4 +1,4 @@
-"""Measure one or all: `python -m benchmarks [interaction|startup]`; fails if a target is missed."""
+"""Measure one or all: `python -m benchmarks [NAME]`; fails if a target is missed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import signal
 import sys
 
-from benchmarks import interaction, startup
+from benchmarks import interaction, startup, store
 
-ALL = {"interaction": interaction.main, "startup": startup.main}
+ALL = {"interaction": interaction.main, "startup": startup.main, "store": store.main}
 
 
 def main() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike, fspath
+from typing import Any
 
 
 class NbannotateError(Exception):
@@ -26,7 +28,24 @@ class StoreError(NbannotateError):
 
 
 class ConflictError(NbannotateError):
-    """A label or image that someone else has changed since it was read."""
+    """A label or image that someone else has changed since it was read.
+
+    Parameters
+    ----------
+    text
+        What was changed, and what to do.
+    label_id
+        The label; None for an image.
+    theirs
+        The label as it is now, by column; None if it was deleted.
+    """
+
+    def __init__(
+        self, text: str, label_id: str | None = None, theirs: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.label_id = label_id
+        self.theirs = theirs
 
 
 class StaleSchemaError(ConflictError):

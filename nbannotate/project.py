@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import pandas as pd
@@ -26,7 +27,13 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.tables import images_table
 from nbannotate.core.walk import Keep
-from nbannotate.errors import ImageError, NbannotateError, StaleSchemaError
+from nbannotate.errors import (
+    ConflictError,
+    ImageError,
+    NbannotateError,
+    SchemaError,
+    StaleSchemaError,
+)
 from nbannotate.images import ImageSource, size
 from nbannotate.store import Store
 
@@ -108,10 +115,8 @@ class Project:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._seen = store.last_batch()
         self._undo = store.undo_stack(self.annotator)
-        self._statuses = store.statuses()
-        self._by_status = Counter(
-            status for image, status in self._statuses.items() if source.has(image)
-        )
+        self._has_passed_over = False
+        self._by_status: Counter[str] = Counter()
         self._counts = Counter(store.counts())
         self._seconds = store.seconds()
 
@@ -186,7 +191,9 @@ class Project:
     @property
     def progress(self) -> Progress:
         """How far the work is."""
-        done, skipped, flagged = (self._by_status[s] for s in ("done", "skipped", "flagged"))
+        with self.lock:
+            self._statuses  # noqa: B018 - counts them
+            done, skipped, flagged = (self._by_status[s] for s in ("done", "skipped", "flagged"))
         finished = done + skipped + flagged
         pace = self._seconds / finished if finished else float("nan")
         return Progress(done, skipped, flagged, len(self.source.keys), pace)
@@ -208,7 +215,8 @@ class Project:
 
     def status(self, image: str) -> str:
         """Status of an image."""
-        return self._statuses.get(image, "todo")
+        with self.lock:
+            return self._statuses.get(image, "todo")
 
     def note_size(self, image: str, width: int, height: int) -> None:
         """Remember the size of an upright image in pixels."""
@@ -267,7 +275,7 @@ class Project:
     def undo(self, *, message: tuple[str, int] | None = None) -> Event | None:
         """Take back the last step that is not taken back; None if there is none.
 
-        `ConflictError` if someone else has changed the same since.
+        `ConflictError` if someone else has changed the same since; that step is then passed over.
         """
         with self.lock:
             self.refresh()
@@ -371,10 +379,18 @@ class Project:
         self, op: Literal["undo", "redo"], batch: int | None, message: tuple[str, int] | None
     ) -> Event | None:
         edits = [] if batch is None else inverted(self.store.batch(batch))
-        if not any(edit.op == "schema" for edit in edits):
-            record = self.store.schema_record
-            edits = [record.followed_edit(edit) for edit in edits]
-        return self._apply(op, edits, reverses=batch, message=message)
+        try:
+            if not any(edit.op == "schema" for edit in edits):
+                record = self.store.schema_record
+                edits = [record.followed_edit(edit) for edit in edits]
+            return self._apply(op, edits, reverses=batch, message=message)
+        except (ConflictError, SchemaError) as error:
+            assert batch is not None
+            self._undo.drop(batch)  # else it would stand before all others
+            self._has_passed_over = True
+            raise ConflictError(
+                f"{error}. That step is left as it is; {op} goes on with the one before"
+            ) from error
 
     def _apply(
         self,
@@ -413,6 +429,9 @@ class Project:
         if end == self._seen + 1:
             return []
         batches = self.store.batches_after(self._seen)
+        if self._has_passed_over:  # what others did may have made way for it
+            self._has_passed_over = False
+            self._undo = self.store.undo_stack(self.annotator)
         return [self._take_in("other", batch) for batch in batches if batch.number < end]
 
     def _take_in(self, op: Op, batch: Batch) -> Event:
@@ -429,16 +448,22 @@ class Project:
         facts: Row = {"path": self.source.path(image) if self.source.has(image) else None}
         return facts if found is None else {**facts, "width": found[0], "height": found[1]}
 
+    @cached_property
+    def _statuses(self) -> dict[str, str]:
+        # All of them, so they are read when they are first asked for, and not to open a project.
+        statuses = self.store.statuses()
+        self._by_status.update(s for image, s in statuses.items() if self.source.has(image))
+        return statuses
+
     def _count(self, edit: Edit) -> None:
-        before, after = edit.before or {}, edit.after or {}
-        if edit.op == "image" and "status" in after:
+        status = (edit.after or {}).get("status")
+        if edit.op == "image" and status is not None and "_statuses" in self.__dict__:
             if self.source.has(edit.image):
-                self._by_status[before["status"] or "todo"] -= 1
-                self._by_status[after["status"]] += 1
-            self._statuses[edit.image] = after["status"]
-        for row, step in ((before, -1), (after, 1)):
-            if row.get("class_id") is not None:
-                self._counts[row["class_id"]] += step
+                # Not what the edit has as before: the statuses may be read after it was made.
+                self._by_status[self.status(edit.image)] -= 1
+                self._by_status[status] += 1
+            self._statuses[edit.image] = status
+        self._counts.update(edit.class_steps())
 
 
 def user_name() -> str:

@@ -174,4 +174,4 @@ def test_boxes_leave_the_corner_free_where_drags_begin():
 
 
 def test_each_benchmark_can_be_named():
-    assert set(__main__.ALL) == {"interaction", "startup"}
+    assert set(__main__.ALL) == {"interaction", "startup", "store"}

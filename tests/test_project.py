@@ -190,6 +190,69 @@ def test_an_undo_that_would_overwrite_the_work_of_another_is_refused(store, proj
     assert project.labels.empty
 
 
+def test_an_undo_that_is_refused_is_passed_over_until_others_have_made_way_for_it(store, project):
+    ben = Project(open_source(PICTURES), store, SCHEMA, annotator="ben")
+    project.commit([mark("done")])
+    project.commit([box("i")])
+    ben.commit([move("i", 9)])
+
+    with pytest.raises(ConflictError, match="goes on with the one before"):
+        project.undo()
+    assert project.undo().edits[0].op == "image"
+    assert not project.can_undo
+    assert project.labels.loc["i", "x"] == 9
+
+
+# What someone else has changed since it was seen
+
+SEEN = ("class_id", "x", "y", "width", "height", "attributes")
+
+
+def seen(project, label_id="i"):
+    """A label as a browser was told of it."""
+    row = project.store.label(label_id)
+    return {name: row[name] for name in SEEN}
+
+
+def test_a_change_of_what_someone_has_changed_since_is_refused_with_both_versions(store, project):
+    ben = Project(open_source(PICTURES), store, SCHEMA, annotator="ben")
+    project.commit([box("i")])
+    before = seen(project)
+    ben.commit([move("i", 9)])
+
+    for change in (move("i", 20), {"op": "update", "label_id": "i", "changes": {"width": 7}}):
+        with pytest.raises(ConflictError, match="the place of a label") as caught:
+            project.commit([mark("done"), {**change, "seen": before}])
+        assert (caught.value.label_id, caught.value.theirs["x"]) == ("i", 9)
+    with pytest.raises(ConflictError):
+        project.commit([{"op": "delete", "label_id": "i", "seen": before}])
+    assert project.labels.loc["i", "x"] == 9
+    assert project.status("a.jpg") == "todo"
+
+
+def test_a_change_of_another_part_than_someone_else_has_changed_is_made(store, project):
+    ben = Project(open_source(PICTURES), store, SCHEMA, annotator="ben")
+    project.commit([box("i")])
+    before = seen(project)
+    ben.commit([move("i", 9)])
+
+    relabel = {"op": "update", "label_id": "i", "changes": {"label": "dog"}, "seen": before}
+    project.commit([relabel])
+    row = project.labels.loc["i"]
+    assert (row["label"], row["x"]) == ("dog", 9)
+
+
+def test_a_change_of_what_someone_has_deleted_since_is_refused(store, project):
+    ben = Project(open_source(PICTURES), store, SCHEMA, annotator="ben")
+    project.commit([box("i")])
+    before = seen(project)
+    ben.commit([delete("i")])
+
+    with pytest.raises(ConflictError, match="deleted") as caught:
+        project.commit([{**move("i", 20), "seen": before}])
+    assert (caught.value.label_id, caught.value.theirs) == ("i", None)
+
+
 # Messages
 
 

@@ -191,6 +191,20 @@ def test_a_merge_in_the_midst_of_a_commit_does_not_lose_it(project, store, monke
     assert project.counts == {DOG: 1}
 
 
+def test_what_a_browser_saw_before_a_merge_is_no_conflict(project):
+    project.commit([box("i", attributes={"occluded": True})])
+    seen = {"class_id": CAT, "attributes": {"occluded": True}}
+    project.schema.merge(["cat", "dog"], into="pet")
+    project.schema.rename_attribute("occluded", "hidden")
+
+    changes = {"class_id": DOG, "attributes": {"occluded": False}}
+    change = {"op": "update", "label_id": "i", "changes": changes, "seen": seen}
+    project.commit([change], message=("browser", 1))
+
+    assert project.labels.loc["i", "attributes"] == {"hidden": False}
+    assert labels(project) == {"i": "pet"}
+
+
 # Steps of others
 
 
@@ -218,7 +232,7 @@ def test_a_redo_with_a_class_that_is_gone_is_refused(store, project):
     ben.undo()
     project.schema.remove("cat")
 
-    with pytest.raises(SchemaError, match="'cat' was removed"):
+    with pytest.raises(ConflictError, match="'cat' was removed"):
         ben.redo()
     assert labels(ben) == {}
 

@@ -8,7 +8,9 @@ A change is a dict, the same from the browser and from Python::
     {"op": "delete", "label_id": "…"}
     {"op": "image", "image": "a.jpg", "changes": {"status": "done"}}
 
-Instead of ``class_id`` a change may name its ``label``. The browser replays the same rules on
+Instead of ``class_id`` a change may name its ``label``. An update or a delete may hold ``seen``,
+the fields of the label as whoever asks for it sees them: if someone has changed since what it
+changes, it is refused, and both versions are there to choose from. The browser replays the rules on
 what it shows before the kernel has answered (``widgets/browser/replay.js``); both are tested
 with ``tests/browser/replay_cases.json``.
 """
@@ -29,9 +31,10 @@ from nbannotate.core.geometry import SMALLEST_SIDE, clamp, too_small
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, CLASSED_KINDS, KINDS, PLACED_KINDS
 from nbannotate.core.values import checked, plain
-from nbannotate.errors import LabelError
+from nbannotate.errors import ConflictError, LabelError
 
 Change = Mapping[str, Any]
+_WORDS = {**dict.fromkeys(BOX, "place"), "class_id": "class"}
 _UPDATABLE = {"label", "class_id", *BOX, "geometry", "attributes", "text", "frame", "track"}
 _IMAGE_FIELDS = {"status", "note", "unsure", "split"}
 _EMPTY_LABEL: Row = {
@@ -116,6 +119,7 @@ class Changer:
             return self._update(change, draft)
         if op == "delete":
             row = _known(change, draft)
+            _refuse_stale(change, row, set(change.get("seen") or ()))
             return [Edit("delete", row["image"], row["label_id"], before=row)]
         if op == "image":
             return self._change_image(change, draft)
@@ -173,6 +177,7 @@ class Changer:
         row = _known(change, draft)
         what = f"label {row['label_id']!r}"
         changes = _fields(change, _UPDATABLE, what)
+        _refuse_stale(change, row, _touched(changes))
         if "label" in changes or "class_id" in changes:
             if row["kind"] not in CLASSED_KINDS:
                 _refuse_class(changes, row["kind"])
@@ -242,8 +247,43 @@ class Changer:
         return dict(zip(BOX, box[0].tolist(), strict=True))
 
 
+def _refuse_stale(change: Change, row: Row, fields: set[str]) -> None:
+    """`ConflictError` if one of the fields is not any more as the change has it ``seen``."""
+    seen = change.get("seen")
+    if not isinstance(seen, Mapping):
+        return
+    for name in sorted(fields & set(seen)):
+        if _is_other(seen[name], row.get(name), change.get("changes", {}).get(name)):
+            raise ConflictError(
+                f"someone has changed the {_WORDS.get(name, name)} of a label of "
+                f"{row['image']!r} since; "
+                "choose which of the two to keep",
+                row["label_id"],
+                row,
+            )
+
+
+def _touched(changes: Row) -> set[str]:
+    # A box that was moved by one and widened by another would be neither's.
+    return set(changes) | (set(BOX) if set(changes) & set(BOX) else set())
+
+
+def _is_other(seen: Any, now: Any, wanted: Any) -> bool:
+    if isinstance(seen, Mapping) and isinstance(now, Mapping):
+        names = wanted if isinstance(wanted, Mapping) else {*seen, *now}
+        return any(seen.get(name) != now.get(name) for name in names)
+    if isinstance(seen, int | float) and isinstance(now, int | float):
+        return not math.isclose(seen, now, rel_tol=0, abs_tol=1e-6)
+    return bool(seen != now)
+
+
 def _known(change: Change, draft: Draft) -> Row:
     row = draft.label(str(change.get("label_id")))
+    if row is None and isinstance(change.get("seen"), Mapping):
+        raise ConflictError(
+            "someone has deleted a label since that you change; choose whether it is to be there",
+            str(change.get("label_id")),
+        )
     if row is None:
         raise LabelError(
             f"there is no label {change.get('label_id')!r} any more; it may have been deleted"

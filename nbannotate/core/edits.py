@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -40,6 +41,14 @@ class Edit:
         reverse: dict[Op, Op] = {"create": "delete", "delete": "create"}
         op = reverse.get(self.op, self.op)
         return Edit(op, self.image, self.label_id, before=self.after, after=self.before)
+
+    def class_steps(self) -> Counter[int]:
+        """By how many the labels of each class, by its id, become more or fewer."""
+        steps: Counter[int] = Counter()
+        for row, step in ((self.before or {}, -1), (self.after or {}, 1)):
+            if row.get("class_id") is not None:
+                steps[row["class_id"]] += step
+        return steps
 
 
 def inverted(edits: Sequence[Edit]) -> list[Edit]:
@@ -83,6 +92,7 @@ class UndoStack:
 
     done: list[int] = field(default_factory=list)
     undone: list[int] = field(default_factory=list)
+    last: int = 0
 
     @classmethod
     def fold(cls, batches: Iterable[tuple[int, int | None]]) -> UndoStack:
@@ -93,7 +103,10 @@ class UndoStack:
         return stack
 
     def push(self, batch: int, reverses: int | None = None) -> None:
-        """Take in a batch that was committed."""
+        """Take in a batch that was committed; nothing if it, or a later one, is in already."""
+        if batch <= self.last:
+            return
+        self.last = batch
         if reverses is None:
             self.done.append(batch)
             self.undone.clear()
@@ -103,6 +116,12 @@ class UndoStack:
         elif self.undone and self.undone[-1] == reverses:
             self.undone.pop()
             self.done.append(batch)
+
+    def drop(self, batch: int) -> None:
+        """Forget a step that cannot be reversed any more, so that those before it can."""
+        for steps in (self.done, self.undone):
+            if steps and steps[-1] == batch:
+                steps.pop()
 
     @property
     def to_undo(self) -> int | None:

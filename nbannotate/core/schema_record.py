@@ -131,8 +131,9 @@ class SchemaRecord:
     def followed_change(self, change: Mapping[str, Any]) -> Row:
         """A change as in `nbannotate.core.changes`, with the fields that it sets `followed`."""
         found = self.followed(change) if change.get("op") == "create" else dict(change)
-        if change.get("op") == "update" and isinstance(change.get("changes"), Mapping):
-            found["changes"] = self.followed(change["changes"])
+        for part in ("changes", "seen"):
+            if isinstance(change.get(part), Mapping):
+                found[part] = self.followed(change[part])
         return found
 
     def followed_edit(self, edit: Edit) -> Edit:

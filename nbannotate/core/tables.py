@@ -203,13 +203,13 @@ def _label_ids(frame: pd.DataFrame) -> pd.Index[str]:
 
 def _dicts(column: pd.Series[Any]) -> pd.Series[Any]:
     values: list[dict[str, Any]] = []
-    for label_id, value in column.items():
+    for row, value in enumerate(column):
         if isinstance(value, dict):
             values.append(value)
         elif value is None or pd.isna(value):
             values.append({})
         else:
-            raise LabelError(f"label {label_id!r}: attributes {value!r} is not a dict")
+            raise LabelError(f"label {column.index[row]!r}: attributes {value!r} is not a dict")
     return pd.Series(values, index=column.index, dtype=object)
 
 

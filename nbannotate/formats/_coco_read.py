@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbannotate.core.attributes import Attribute
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
@@ -23,7 +24,6 @@ from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
     Problems,
-    collector_off,
     infer_attributes,
     new_ids,
 )

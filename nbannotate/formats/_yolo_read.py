@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
@@ -22,7 +23,6 @@ from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
     Problems,
-    collector_off,
     new_ids,
 )
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import BOX, PLACED_KINDS
@@ -25,7 +26,6 @@ from nbannotate.formats._shapes import ring_area, rings, rle_area
 from nbannotate.formats._tables import (
     Only,
     Split,
-    collector_off,
     extra_columns,
     iso_times,
     plain_column,

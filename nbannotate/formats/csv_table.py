@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
@@ -25,7 +26,6 @@ from nbannotate.formats._files import write_atomic
 from nbannotate.formats._tables import (
     OnError,
     Problems,
-    collector_off,
     iso_times,
     json_column,
     new_ids,

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema, TagGroup
@@ -37,7 +38,6 @@ from nbannotate.formats._tables import (
     OnError,
     Problems,
     Split,
-    collector_off,
     extra_columns,
     new_ids,
     split_names,

@@ -14,13 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import write_atomic
-from nbannotate.formats._tables import collector_off, json_column
+from nbannotate.formats._tables import json_column
 
 LABELS, IMAGES = "labels.parquet", "images.parquet"
 _SCHEMA, _IMAGES = b"nbannotate.schema", b"nbannotate.images"

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.geometry import clamp
 from nbannotate.core.registry import Format, WriteReport
@@ -37,7 +38,6 @@ from nbannotate.formats._files import (
 from nbannotate.formats._tables import (
     Only,
     Split,
-    collector_off,
     extra_columns,
     reviewed,
     split_names,

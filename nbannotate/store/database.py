@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 
 from nbannotate.core.edits import Row
 from nbannotate.errors import StoreError
+from nbannotate.store.watching import Signal
 
 _CHUNK = 500  # SQLite's oldest limit on variables in one statement is 999
 
@@ -26,15 +29,27 @@ class Database:
         What messages call it: a path, an address, or ``memory``.
     explain
         What an error of the database means, and the mend.
+    open_signal
+        Connects to what tells of commits; None where nobody else can commit.
     """
 
     def __init__(
-        self, engine: sa.Engine, name: str, explain: Callable[[sa.exc.SQLAlchemyError], str]
+        self,
+        engine: sa.Engine,
+        name: str,
+        explain: Callable[[sa.exc.SQLAlchemyError], str],
+        open_signal: Callable[[], Signal] | None = None,
     ) -> None:
         self.name = name
+        self.open_signal = open_signal
         self.lock = threading.RLock()
         self._engine = engine
         self._explain = explain
+        self.notes: list[str] = []
+        """What people should know of how it works here."""
+
+    def expect(self, store_id: str) -> None:
+        """Take only the store of this id for it from now on, where that can change."""
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -65,6 +80,14 @@ class Database:
         with self.reading() as connection:
             return connection.scalar(query)
 
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy a SQLite database, as it is at one moment, into another."""
+        with self.reading() as connection:
+            source = connection.connection.driver_connection
+            if not isinstance(source, sqlite3.Connection):
+                raise StoreError(f"{self.name}: is no SQLite file; use its server's own backup")
+            source.backup(target)
+
     def close(self) -> None:
         """End all connections."""
         with self.lock:
@@ -92,3 +115,11 @@ def rows_among(
         part = query.where(column.in_(keys[start : start + _CHUNK]))
         rows += [dict(row) for row in connection.execute(part).mappings()]
     return rows
+
+
+def dumps(value: Any) -> str:
+    """A value as JSON, the same text in every database; `StoreError` if JSON has no such value."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"a label or scheme has a value that JSON has not: {error}") from error

@@ -9,25 +9,34 @@ import pandas as pd
 
 from nbannotate.core.edits import Row
 from nbannotate.core.schema import Schema
-from nbannotate.core.tables import labels_table
+from nbannotate.core.tables import images_table, labels_table
 from nbannotate.store import tables
 
 
-def labels_frame(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:
-    """Labels in the order in which they were made, as in `nbannotate.core.tables`."""
-    frame = pd.DataFrame(rows, columns=list(tables.LABEL_FIELDS)).set_index("label_id")
-    frame = frame.sort_values("created", kind="stable")
+def labels_frame(columns: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Labels in the order in which they were made, as in `nbannotate.core.tables`.
+
+    Parameters
+    ----------
+    columns
+        As `nbannotate.store.columns` reads them.
+    schema
+        The names of the classes.
+    """
+    frame = columns.set_index("label_id")
+    if not frame["created"].is_monotonic_increasing:
+        frame = frame.sort_values("created", kind="stable")
     frame["label"] = frame.pop("class_id").map(_names(schema)).astype(object)
     for column in ("created", "updated"):
         frame[column] = _times(frame[column])
     return labels_table(frame, schema)
 
 
-def images_frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """Images by key."""
-    frame = pd.DataFrame(rows, columns=list(tables.IMAGE_FIELDS)).set_index("image")
+def images_frame(columns: pd.DataFrame) -> pd.DataFrame:
+    """Images by key, as in `nbannotate.core.tables`."""
+    frame = columns.set_index("image")
     frame["updated"] = _times(frame["updated"])
-    return frame
+    return images_table(frame)
 
 
 def history_frame(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:

@@ -22,9 +22,10 @@ def set_up(connection: sa.Connection, name: str) -> str:
     StoreError
         If it is another program's database, or a newer nbannotate's.
     """
-    there = set(sa.inspect(connection).get_table_names())
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names())
     if there and tables.meta.name not in there:
-        raise StoreError(f"{name}: is the database of another program; give another path")
+        raise StoreError(f"{name}: is the database of another program; give another one")
     tables.metadata.create_all(connection)
     rows = connection.execute(sa.select(tables.meta)).mappings()
     found: dict[str, Any] = {row["key"]: row["value"] for row in rows}
@@ -37,7 +38,34 @@ def set_up(connection: sa.Connection, name: str) -> str:
     if "id" not in found:
         found["id"] = str(uuid.uuid4())
         _insert(connection, {"version": tables.VERSION, "id": found["id"]})
+    if tables.history.name in there:
+        _complete(connection, inspector)
     return str(found["id"])
+
+
+def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
+    """Add to the history what stores lack that were made before there was any such."""
+    table = tables.history
+    if table.c.facts.name in {column["name"] for column in inspector.get_columns(table.name)}:
+        return
+    kind = table.c.facts.type.compile(connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {table.c.facts.name} {kind}")
+    for index in (*table.indexes, *tables.images.indexes):
+        index.create(connection, checkfirst=True)
+    # When each fact became known was not written down: it was at the latest with the last edit
+    # of its image, and counts here from the first.
+    first = sa.select(table.c.image, sa.func.min(table.c.seq)).group_by(table.c.image)
+    seqs = dict(connection.execute(first).all())
+    column = tables.images.c
+    news = []
+    for row in connection.execute(
+        sa.select(column.image, column.path, column.width, column.height)
+    ).mappings():
+        facts = {key: row[key] for key in ("path", "width", "height") if row[key] is not None}
+        if facts and row["image"] in seqs:
+            news.append({"place": seqs[row["image"]], "facts": facts})
+    if news:
+        connection.execute(sa.update(table).where(table.c.seq == sa.bindparam("place")), news)
 
 
 class SchemaCell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.live_schema import LiveSchema
@@ -20,12 +21,17 @@ from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
-from nbannotate.store import tables
+from nbannotate.store import tables, tallies, upkeep
+from nbannotate.store.columns import read_columns
 from nbannotate.store.database import Database
+from nbannotate.store.files import refuse_remains
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
+from nbannotate.store.past import When, columns_at, last_batches
+from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
 from nbannotate.store.sqlite import open_sqlite
+from nbannotate.store.watching import Watching
 from nbannotate.store.writing import touch, write
 
 UNDO_DEPTH = 1000
@@ -37,7 +43,7 @@ _LAST = (
 
 
 class Store:
-    """Labels, images and their history in one SQLite database, on disk or in memory.
+    """Labels, images and their history in one database: SQLite, in memory or not, or PostgreSQL.
 
     Made by `open_store`. Safe to use from several threads: one lock, one connection.
 
@@ -51,17 +57,25 @@ class Store:
         self.name = database.name
         self._database = database
         self._schema = SchemaCell()
+        self._watching = Watching(database.open_signal, database.name)
         try:
             with database.writing() as connection:
                 self.id = set_up(connection, database.name)
+                tallies.make(connection)
                 last = connection.execute(_LAST).first()
         except BaseException:
             database.close()
             raise
+        database.expect(self.id)
         self._last_at = 0 if last is None else last.at
 
     def __repr__(self) -> str:
         return f"Store({self.name!r})"
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of how the store works here, in sentences."""
+        return list(self._database.notes)
 
     @property
     def schema(self) -> LiveSchema:
@@ -120,14 +134,14 @@ class Store:
     @property
     def labels(self) -> pd.DataFrame:
         """All labels as a DataFrame, a copy."""
-        with self._database.lock:
-            schema = self.schema_record.schema
-            return labels_frame(self._database.rows(sa.select(tables.labels)), schema)
+        with self._database.reading() as connection:
+            return self._labels(connection)
 
     @property
     def images(self) -> pd.DataFrame:
         """All images that someone has touched as a DataFrame, a copy."""
-        return images_table(images_frame(self._database.rows(sa.select(tables.images))))
+        with self._database.reading() as connection:
+            return images_frame(read_columns(connection, tables.images))
 
     @property
     def history(self) -> pd.DataFrame:
@@ -139,13 +153,29 @@ class Store:
     @property
     def dataset(self) -> Dataset:
         """Labels, images and scheme together."""
-        with self._database.lock:
-            labels = self.labels
-            known = self.images
-            missing = labels["image"][~labels["image"].isin(known.index)].unique()
-            if len(missing):
-                known = pd.concat([known, images_table(missing)])
-            return Dataset(labels, known, self.schema_record.schema)
+        with self._database.reading() as connection:
+            images = images_frame(read_columns(connection, tables.images))
+            schema = self._schema.read(connection).schema
+            return _dataset(self._labels(connection), images, schema)
+
+    def at(self, when: When) -> Dataset:
+        """The dataset as it was, rebuilt from the history; with the scheme as it is now.
+
+        Parameters
+        ----------
+        when
+            Number of an edit (``store.history.index``), the last one to be in it; or a time, as
+            a datetime, pandas Timestamp or ISO text, with a time zone.
+
+        Raises
+        ------
+        StoreError
+            If that is no moment, or a time without a time zone.
+        """
+        with self._database.reading() as connection:
+            labels, images = columns_at(connection, when)
+            schema = self._schema.read(connection).schema
+        return _dataset(labels_frame(labels, schema), images_frame(images), schema)
 
     @property
     def annotators(self) -> list[str]:
@@ -234,15 +264,7 @@ class Store:
 
     def undo_stack(self, annotator: str | None) -> UndoStack:
         """What this annotator can undo and redo, the last thousand steps."""
-        column = tables.history.c
-        query = (
-            sa.select(column.batch, sa.func.max(column.reverses).label("reverses"))
-            .where(column.annotator == annotator)
-            .group_by(column.batch)
-            .order_by(column.batch.desc())
-            .limit(UNDO_DEPTH)
-        )
-        rows = self._database.rows(query)
+        rows = self._database.rows(last_batches(annotator, UNDO_DEPTH))
         return UndoStack.fold((row["batch"], row["reverses"]) for row in reversed(rows))
 
     def labels_of(self, images: Iterable[str]) -> dict[str, list[Row]]:
@@ -271,33 +293,76 @@ class Store:
     def statuses(self) -> dict[str, str]:
         """Status of each image that someone has touched."""
         query = sa.select(tables.images.c.image, tables.images.c.status)
-        return {row["image"]: row["status"] for row in self._database.rows(query)}
+        with self._database.reading() as connection:
+            return {image: status for image, status in connection.execute(query)}
 
     def images_with(self, class_id: int) -> set[str]:
         """The images that bear a label of the class."""
         query = sa.select(tables.labels.c.image).where(tables.labels.c.class_id == class_id)
-        return {row["image"] for row in self._database.rows(query.distinct())}
+        with self._database.reading() as connection:
+            return set(connection.scalars(query.distinct()))
 
     def unsure_images(self) -> set[str]:
         """The images that someone is unsure of."""
         query = sa.select(tables.images.c.image).where(tables.images.c.unsure)
-        return {row["image"] for row in self._database.rows(query)}
+        with self._database.reading() as connection:
+            return set(connection.scalars(query))
 
     def counts(self) -> dict[int, int]:
         """How many labels each class has."""
-        column = tables.labels.c.class_id
-        query = sa.select(column, sa.func.count().label("n")).group_by(column)
-        return {
-            row["class_id"]: row["n"]
-            for row in self._database.rows(query.where(column.is_not(None)))
-        }
+        with self._database.reading() as connection:
+            return tallies.counts(connection)
 
     def seconds(self) -> float:
         """Active time spent on all images, in seconds."""
-        return float(self._database.scalar(sa.select(sa.func.sum(tables.images.c.seconds))) or 0)
+        with self._database.reading() as connection:
+            return tallies.seconds(connection)
+
+    def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call `callback` within a second of others' commits, until the store is closed.
+
+        Parameters
+        ----------
+        callback
+            Called without arguments, from a thread of its own, once or more often after one or
+            several commits in this or another process; commits through this store count too.
+            After a lost connection it is called when there is one again. An error that it raises
+            goes to the log.
+
+        Returns
+        -------
+        What ends it; a call that is under way is not waited for.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be reached.
+        """
+        return self._watching.add(callback)
+
+    def check(self) -> upkeep.Report:
+        """Look whether all is in order: the file, the tables against the history, the classes.
+
+        It reads everything: some seconds for a hundred thousand labels.
+        """
+        return upkeep.check(self._database, lambda connection: self._schema.read(connection).schema)
+
+    def backup(self, path: str | Path) -> Path:
+        """Copy the store into a new file while it is in use; `nbannotate.store.restore` undoes it.
+
+        The file has its name once it is whole, looked at and on disk, never before. It also works
+        when the store's own file was removed meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If there is a file at the path already, or it cannot be written.
+        """
+        return upkeep.backup(self._database, path)
 
     def close(self) -> None:
         """Close the database. Everything acknowledged is on disk before and after."""
+        self._watching.close()
         self._database.close()
 
     def __enter__(self) -> Store:
@@ -331,11 +396,13 @@ class Store:
         was = self._schema.read(connection)
         of_schema = any(edit.op == "schema" for edit in edits)
         if of_schema:
-            edits = [self._schema.change(connection, e) if e.op == "schema" else e for e in edits]
+            # First, also in an undo: who replays the history then knows what kind of batch it is.
+            schemas = [self._schema.change(connection, e) for e in edits if e.op == "schema"]
+            edits = [*schemas, *(edit for edit in edits if edit.op != "schema")]
         write(connection, edits, at)
         # An edit of the scheme is no work on an image.
         values: Row = {"updated": at} if of_schema else {"updated": at, "annotator": annotator}
-        touch(connection, edits, seconds or 0.0, values, facts)
+        news = touch(connection, edits, seconds or 0.0, values, facts)
         record = self._schema.read(connection) if of_schema else was
         refuse_gone(record, edits)
         if of_schema:
@@ -355,10 +422,12 @@ class Store:
                     "image": edit.image,
                     "before": edit.before,
                     "after": edit.after,
+                    "facts": news.pop(edit.image, None),
                 }
                 for place, edit in enumerate(edits)
             ],
         )
+        tallies.keep(connection, edits, seconds or 0.0, batch)
         return batch
 
     def _put_schema(
@@ -369,6 +438,11 @@ class Store:
         elif wanted != record:
             edit = Edit("schema", "", before=record.to_dict(), after=wanted.to_dict())
             self._write(connection, [edit], None)
+
+    def _labels(self, connection: sa.Connection) -> pd.DataFrame:
+        with collector_off():
+            columns = read_columns(connection, tables.labels)
+            return labels_frame(columns, self._schema.read(connection).schema)
 
     def _take(self, connection: sa.Connection, client: str, seq: int) -> bool:
         column = tables.clients.c
@@ -388,21 +462,36 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
     Parameters
     ----------
     path
-        File of the database; its folder must exist. None: in memory, gone with the process.
+        File of the database; its folder must exist. Or a PostgreSQL database that is there, such
+        as ``postgresql://user:password@host/name``. None: in memory, gone with the process.
 
     Raises
     ------
     StoreError
-        If the file is no store, is newer than this version reads, or cannot be written.
+        If it is no store, is newer than this version reads, or cannot be reached or written.
     """
     if path is None:
         return Store(open_sqlite(None, "memory"))
+    if isinstance(path, str) and is_postgres(path):
+        return Store(open_postgres(path))
+    if isinstance(path, str) and (kind := path.partition("://")[0]) != path:
+        raise StoreError(
+            f"{kind}:// is no store; give a file's path or postgresql://user@host/name"
+        )
     file = Path(path).expanduser()
     if not file.parent.is_dir():
         raise StoreError(f"{file}: its folder does not exist; make it first: {file.parent}")
     if file.is_dir():
         raise StoreError(f"{file}: is a folder; give the path of a file in it, such as labels.db")
+    refuse_remains(file)
     return Store(open_sqlite(file, str(path)))
+
+
+def _dataset(labels: pd.DataFrame, images: pd.DataFrame, schema: Schema) -> Dataset:
+    missing = labels["image"][~labels["image"].isin(images.index)].unique()
+    if len(missing):
+        images = pd.concat([images, images_table(missing)])
+    return Dataset(labels, images, schema)
 
 
 def _edit(row: Row) -> Edit:

@@ -37,7 +37,7 @@ labels = Table(
     Column("label_id", String, primary_key=True),
     Column("image", String, nullable=False),
     Column("kind", String, nullable=False),
-    Column("class_id", Integer),
+    Column("class_id", BigInteger),
     Column("x", Float),
     Column("y", Float),
     Column("width", Float),
@@ -46,8 +46,8 @@ labels = Table(
     Column("attributes", JSON, nullable=False),
     Column("text", String),
     Column("score", Float),
-    Column("frame", Integer),
-    Column("track", Integer),
+    Column("frame", BigInteger),
+    Column("track", BigInteger),
     Column("source", String, nullable=False),
     Column("annotator", String),
     Column("seconds", Float),
@@ -71,7 +71,7 @@ images = Table(
     Column("updated", BigInteger),
     Column("note", String),
     Column("unsure", Boolean, nullable=False, default=False),
-    Index("images_by_status", "status"),
+    Index("images_by_status_and_key", "status", "image"),
 )
 
 history = Table(
@@ -88,8 +88,10 @@ history = Table(
     Column("image", String, nullable=False),
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON(none_as_null=True)),
+    Column("facts", JSON(none_as_null=True)),  # what became known of the image: path and size
     Index("history_by_batch", "batch"),
     Index("history_by_label", "label_id"),
+    Index("history_by_annotator", "annotator", "batch"),
     sqlite_autoincrement=True,
 )
 
@@ -100,6 +102,14 @@ clients = Table(
     Column("seq", BigInteger, nullable=False),
 )
 """The last message of each browser that took effect, so that none takes effect twice."""
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Float, nullable=False),
+)
+"""Sums over the other tables, kept up to a batch; see `nbannotate.store.tallies`."""
 
 LABEL_FIELDS = tuple(column.name for column in labels.columns)
 IMAGE_FIELDS = tuple(column.name for column in images.columns)

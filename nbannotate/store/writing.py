@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import groupby
 
 import sqlalchemy as sa
@@ -35,7 +35,7 @@ def touch(
     seconds: float,
     values: Row,
     facts: Mapping[str, Row] | None,
-) -> None:
+) -> dict[str, Row]:
     """Write what the edits do to images, and who worked on them.
 
     Parameters
@@ -49,20 +49,34 @@ def touch(
     values
         Fields of every image, such as who worked on it last.
     facts
-        Further fields of some images.
+        What is known of some images.
+
+    Returns
+    -------
+    Of each image the facts that its row did not have, for the history.
     """
-    rows: dict[str, Row] = {}
+    changes: dict[str, Row] = {}
     for edit in edits:
         if edit.op == "schema":
             continue
-        if edit.image not in rows:
-            rows[edit.image] = {**(facts or {}).get(edit.image, {}), **values}
+        of_image = changes.setdefault(edit.image, {})
         if edit.op == "image":
-            rows[edit.image].update(edit.after or {})
-    if rows:
-        first = next(iter(rows))
-        _change_image(connection, first, rows.pop(first), seconds)
-        _change_images(connection, rows)
+            of_image.update(edit.after or {})
+    query = sa.select(tables.images)
+    there = rows_among(connection, query, tables.images.c.image, list(changes))
+    known = {row["image"]: row for row in there}
+    news: dict[str, Row] = {}
+    for image, of_image in changes.items():
+        old, about = known.get(image, {}), (facts or {}).get(image, {})
+        new = {name: value for name, value in about.items() if old.get(name) != value}
+        if new:
+            news[image] = new
+        changes[image] = {**new, **values, **of_image}
+    if changes:
+        first = next(iter(changes))
+        _change_image(connection, first, changes.pop(first), seconds)
+        _change_images(connection, changes, known)
+    return news
 
 
 def _draft(connection: sa.Connection, edits: Sequence[Edit]) -> Draft:
@@ -115,10 +129,10 @@ def _change(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
         )
 
 
-def _change_images(connection: sa.Connection, rows: Mapping[str, Row]) -> None:
+def _change_images(
+    connection: sa.Connection, rows: Mapping[str, Row], there: Container[str]
+) -> None:
     table = tables.images
-    query = sa.select(table.c.image)
-    there = {row["image"] for row in rows_among(connection, query, table.c.image, list(rows))}
 
     def kind(item: tuple[str, Row]) -> tuple[bool, tuple[str, ...]]:
         return item[0] in there, tuple(sorted(item[1]))

@@ -7,6 +7,7 @@ A gesture's way: ``browser/gestures.js`` → ``browser/queue.js`` → `inbox` �
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -71,6 +72,8 @@ class Controller:
         self._touched: set[str] = set()
         self._events: list[Event] = []
         self._is_schema_new = False
+        self._stamp: Stamp | None = None  # of the message that is being taken
+        self._writers: dict[str, str] = {}
         if not view_only and walk.current is not None and not self._is_todo(walk.current):
             walk.go(walk.next_where(self._is_todo) or 0)  # where the work was left
         self._inbox = Inbox(project.store.acknowledged, self._take, self.problems.report)
@@ -86,6 +89,7 @@ class Controller:
         )
         project.listen(self._listen)
         self._show()
+        self._end_watching = project.store.watch(self._hear)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -156,7 +160,9 @@ class Controller:
         def checked(record: SchemaRecord) -> SchemaPlan:
             plan = planner(record)
             schema = plan.after.schema
-            keymap.assign(schema, self._keys, shapes=bool(schema.classes))
+            with warnings.catch_warnings():  # it warns when the browser is told
+                warnings.simplefilter("ignore", keymap.KeyConflict)
+                keymap.assign(schema, self._keys, shapes=bool(schema.classes))
             return plan
 
         with self.changing():
@@ -168,6 +174,7 @@ class Controller:
 
     def close(self) -> None:
         """End the threads and the widgets."""
+        self._end_watching()
         self.screen.close()
 
     # --- what the browser asks for ---
@@ -188,11 +195,20 @@ class Controller:
                 self.problems.report(error, content)
 
     def _take(self, message: messages.Message, stamp: Stamp) -> None:
+        self._stamp = stamp
+        try:
+            self._do(message, stamp)
+        finally:
+            self._stamp = None
+
+    def _do(self, message: messages.Message, stamp: Stamp) -> None:
         walk = self.walk
         if isinstance(message, messages.Edit | messages.Reverse) and self._view_only:
             raise LabelError("this widget is for viewing only; make one without view_only=True")
         match message:
             case messages.Edit(changes, seconds, goto):
+                self.project.refresh()  # to know whose the labels are now
+                changes = tuple(self._trusted(change, stamp[0]) for change in changes)
                 self.project.commit(changes, seconds=seconds, message=stamp)
                 if goto is not None:
                     walk.go(goto)
@@ -221,6 +237,15 @@ class Controller:
             self.project.keeps(wanted.status, class_id=wanted.class_id, text=wanted.text)
         )
 
+    def _trusted(self, change: Mapping[str, Any], client: str) -> Mapping[str, Any]:
+        """The change without what its client has seen, if the label is as that client left it.
+
+        What a client has seen of its own changes may be what it expects them to come to.
+        """
+        if self._writers.get(str(change.get("label_id"))) != client:
+            return change
+        return {name: value for name, value in change.items() if name != "seen"}
+
     def _is_todo(self, image: str) -> bool:
         return self.project.status(image) == "todo"
 
@@ -240,9 +265,21 @@ class Controller:
 
     # --- what is told ---
 
+    def _hear(self) -> None:
+        """Someone has committed to the store; called on a thread of its own."""
+        try:
+            self.screen.origin.run(self.refresh)
+        except Exception as error:  # nobody else would hear of it
+            self._tell_of(error, "what others have changed")
+
     def _listen(self, event: Event) -> None:
         self._touched.update(event.images)
         self._is_schema_new |= event.changes_schema
+        for edit in event.edits:
+            if self._stamp is not None and event.op != "other":
+                self._writers[str(edit.label_id)] = self._stamp[0]
+            else:
+                self._writers.pop(str(edit.label_id), None)
         self._events.append(event)
 
     def _tell_of(self, error: Exception, about: Any) -> None:
@@ -307,8 +344,15 @@ class Controller:
     def _show(self) -> None:
         touched, self._touched = self._touched, set()
         inbox = self._inbox
-        told = {"acked": inbox.acked, "resend": inbox.resend, **self._new_config()}
-        self.screen.show(self._view(), touched, **told)
+        config = self._new_config()  # before the view: the filter may follow the scheme
+        self.screen.show(
+            self._view(),
+            touched,
+            acked=inbox.acked,
+            resend=inbox.resend,
+            conflicts=inbox.conflicts,
+            **config,
+        )
         if self.attached.names:
             selected = self.selected
             self.attached.show(None if selected is None else self.project.store.label(selected))

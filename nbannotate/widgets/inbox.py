@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nbannotate.errors import StoreError
-from nbannotate.widgets.messages import Batch, Message, Numbered, parse
+from nbannotate.errors import ConflictError, StoreError
+from nbannotate.widgets.messages import Batch, Message, Numbered, conflict, parse
 
 _CLIENTS_KEPT = 32
+_CONFLICTS_KEPT = 100
 
 Stamp = tuple[str, int]
 """Client and number of a message."""
@@ -27,7 +28,8 @@ class Inbox:
         Number of a client's last message that is on disk; 0 for none.
     take
         Does what a message asks for. A `StoreError` leaves the message with the browser, which
-        sends it again; any other error is the message's own, and it is not sent again.
+        sends it again; a `ConflictError` leaves it to the user to choose; any other error is the
+        message's own, and it is not sent again.
     report
         Told of an error and the message that it came from.
     """
@@ -46,6 +48,9 @@ class Inbox:
         """Goes up when the browser is to send everything again."""
         self.trouble: str | None = None
         """Why the store takes no edits now; None if it does."""
+        self.conflicts: list[dict[str, Any]] = []
+        """The last messages that met what someone else has changed. They are acknowledged; the
+        browser keeps them until the user has chosen."""
 
     @property
     def acked(self) -> Mapping[str, int]:
@@ -76,6 +81,9 @@ class Inbox:
                 self._report(error, item.content)
             self.trouble = str(error)
             return False
+        except ConflictError as error:
+            found = conflict(client, item.seq, error)
+            self.conflicts = [*self.conflicts, found][-_CONFLICTS_KEPT:]
         except Exception as error:  # whatever it is, the messages after it must go on
             self._report(error, item.content)
         else:

@@ -43,6 +43,7 @@ class Layer(anywidget.AnyWidget, _slots()):  # type: ignore[misc]  # traits made
     view = traitlets.Dict().tag(sync=True)
     acked = traitlets.Dict().tag(sync=True)
     resend = traitlets.Int().tag(sync=True)
+    conflicts: traitlets.List[Any] = traitlets.List().tag(sync=True)
     overlay = traitlets.Unicode().tag(sync=True)
     crisp = traitlets.Dict().tag(sync=True)
     crisp_picture = traitlets.Bytes().tag(sync=True)

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
-from nbannotate.core.edits import Row
 from nbannotate.core.geometry import SMALLEST_SIDE
 from nbannotate.core.schema import LabelClass, Schema
 from nbannotate.core.tables import STATUSES
-from nbannotate.errors import NbannotateError
+from nbannotate.errors import ConflictError, NbannotateError
 from nbannotate.project import Progress
 
 _LABEL_FIELDS = (
@@ -313,9 +312,21 @@ def config(
     }
 
 
-def label(row: Row) -> dict[str, Any]:
+def label(row: Mapping[str, Any]) -> dict[str, Any]:
     """A label as the browser gets it."""
     return {name: row[name] for name in _LABEL_FIELDS}
+
+
+def conflict(client: str, seq: int, error: ConflictError) -> dict[str, Any]:
+    """A message that was refused for what someone else has changed; see ``Conflict``."""
+    theirs = error.theirs
+    return {
+        "client": client,
+        "seq": seq,
+        "text": str(error),
+        "label_id": error.label_id,
+        "theirs": None if theirs is None else label(theirs),
+    }
 
 
 def progress(value: Progress) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Screen:
         report: Callable[[Exception, Any], object],
     ) -> None:
         self.walk = walk
-        self._origin = Origin()
+        self.origin = Origin()
+        """Whence the browser is to be told, on whatever thread."""
         self.pictures = Pictures(project.source)
         # With all that the browser starts from: it may start before it is told any more.
         self.layer = Layer(receive, config=dict(config), view=self._view(view))
@@ -89,22 +90,22 @@ class Screen:
         **traits
             Other traits of the layer, told in the same message.
         """
-        self._origin.run(self._show, view, set(touched), traits)
+        self.origin.run(self._show, view, set(touched), traits)
 
     @property
     def canvas(self) -> Canvas:
         """The canvas over the picture; see `Overlay`."""
-        self._origin.run(self._show_overlay, wanted=True)
+        self.origin.run(self._show_overlay, wanted=True)
         return self._overlay.canvas
 
     def on_show(self, painter: Callable[[str], object]) -> None:
         """Have the callback paint over each image that is shown."""
-        self._origin.run(self._overlay.on_show, painter)
-        self._origin.run(self._show_overlay, wanted=True)
+        self.origin.run(self._overlay.on_show, painter)
+        self.origin.run(self._show_overlay, wanted=True)
 
     def retry(self, image: str) -> None:
         """Read an image again that could not be shown."""
-        self._origin.run(self._retry, image)
+        self.origin.run(self._retry, image)
 
     def _show(
         self, view: Mapping[str, Any], touched: set[str], traits: Mapping[str, object]
@@ -132,7 +133,7 @@ class Screen:
             if is_same or not images:
                 return
             self._images = images
-            self._feeder.submit(self._origin.run, self._bring_missing, images)
+            self._feeder.submit(self.origin.run, self._bring_missing, images)
 
     def _retry(self, image: str) -> None:
         with self._project.lock:
@@ -144,7 +145,7 @@ class Screen:
     def look(self, wanted: Look) -> None:
         """Render a part of the image more sharply, in the background."""
         self._look = wanted
-        self._feeder.submit(self._origin.run, self._bring_crisp)
+        self._feeder.submit(self.origin.run, self._bring_crisp)
 
     def close(self) -> None:
         """End the threads and the widgets."""

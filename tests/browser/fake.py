@@ -159,9 +159,10 @@ class Widget:
 
     @property
     def changes(self) -> list[dict[str, Any]]:
-        """The changes in all edits, in order."""
+        """The changes in all edits, in order, without what was seen."""
         edits = [message for message in self.messages if message["op"] == "edit"]
-        return [change for edit in edits for change in edit["changes"]]
+        changes = [change for edit in edits for change in edit["changes"]]
+        return [{name: change[name] for name in change if name != "seen"} for change in changes]
 
     @property
     def selected(self) -> str | None:

@@ -129,7 +129,7 @@ def test_wanted_pictures_never_push_out_the_nearer_ones(source, reader):
         pictures.want([f"k{i}" for i in range(7)])
         until(lambda: pictures.ready("k1"))
         until(lambda: "k2" in reader.loads)  # found to be one too many
-        time.sleep(0.05)
+        until(lambda: pictures._idle == 1)
         assert pictures.ready("k0")
         assert not pictures.ready("k7")
     assert "k4" not in reader.loads

@@ -124,6 +124,7 @@ def test_one_undo_takes_all_of_it_back_and_one_redo_does_it_again(path, labelled
     with open_store(path) as again:
         undone = undo(again, batch)
         assert_same_state(state(again), before)
+        assert [edit.op for edit in again.batch(undone)].index("schema") == 0
     with open_store(path) as again:
         undo(again, undone)
         assert_same_state(state(again), after)
@@ -209,6 +210,8 @@ def test_whoever_merges_did_no_work_on_the_images(labelled):
     labelled.edit_schema(partial(plans.merge_classes, names=["cat"], into="dog"), annotator="owner")
 
     assert labelled.images.loc["b.jpg", "annotator"] == "ben"
+    assert labelled.at(len(labelled.history)).images.loc["b.jpg", "annotator"] == "ben"
+    assert labelled.check().ok
     assert labelled.history.iloc[-1]["annotator"] == "owner"
 
 
@@ -428,6 +431,9 @@ def test_any_steps_keep_the_tables_equal_to_the_replayed_history(steps):
             now = store.schema_record.to_dict()
             for batch, scheme in schemes.items():
                 assert scheme_at(store, batch, now) == scheme
+            assert store.check().ok, store.check()
+            last = max(store.history.index, default=0)
+            pd.testing.assert_frame_equal(store.at(last).images, store.images)
             store.dataset.validate()
             names = {a.name for a in store.schema.attributes}
             assert all(names.issuperset(values) for values in store.labels["attributes"])

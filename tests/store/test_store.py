@@ -25,20 +25,9 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import ConflictError, LabelError, SchemaError, StoreError
 from nbannotate.store import open_store
 
+from .conftest import SCHEMA
+
 NAMES = ["NA", "null", "001", "no", "<img src=x onerror=alert(1)>", "😀", "עברית", "trailing "]
-SCHEMA = Schema(classes=["cat", "dog"], tags=["sun", "rain"], attributes={"occluded": bool})
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "labels.db"
-
-
-@pytest.fixture
-def store(path):
-    with open_store(path) as store:
-        store.schema = SCHEMA
-        yield store
 
 
 def create(label_id, image="a.jpg", class_id=1, **more):
@@ -71,7 +60,7 @@ def assert_same(found, wanted):
 # Reopening
 
 
-def test_reopening_restores_everything(path, store):
+def test_reopening_restores_everything(address, store):
     full = {
         "geometry": [[[1.5, 2.0], [3.0, 4.0]]], "attributes": {"occluded": True}, "text": "hi",
         "score": 0.25, "frame": 3, "track": 7, "source": "model:m",
@@ -85,7 +74,7 @@ def test_reopening_restores_everything(path, store):
     before, store_id = everything(store), store.id
     store.close()
 
-    with open_store(path) as again:
+    with open_store(address) as again:
         assert_same(everything(again), before)
         assert (again.id, again.schema) == (store_id, SCHEMA)
         assert again.annotators == ["ana", "ben"]
@@ -100,32 +89,32 @@ def test_reopening_restores_everything(path, store):
     assert row["created"].value // 1000 == full["created"]
 
 
-def test_a_reopened_store_goes_on_counting(path, store):
+def test_a_reopened_store_goes_on_counting(address, store):
     store.apply([create("i")])
     store.close()
 
-    with open_store(path) as again:
+    with open_store(address) as again:
         assert again.apply([create("j")]) == 2
         assert again.history.index.tolist() == [1, 2]
 
 
-def test_an_image_that_is_done_and_empty_is_kept(path, store):
+def test_an_image_that_is_done_and_empty_is_kept(address, store):
     store.apply([status("done")], annotator="ana")
     store.close()
 
-    with open_store(path) as again:
+    with open_store(address) as again:
         assert again.images.loc["a.jpg", "status"] == "done"
         assert again.dataset.images.index.tolist() == ["a.jpg"]
         assert again.labels.empty
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_are_texts_wherever_they_are_kept(path, name):
-    with open_store(path) as store:
+def test_names_are_texts_wherever_they_are_kept(address, name):
+    with open_store(address) as store:
         store.schema = Schema(classes=[name])
         store.apply([create(name, f"{name}.jpg", text=name)], annotator=name)
 
-    with open_store(path) as again:
+    with open_store(address) as again:
         row = again.labels.loc[name]
         assert (row["label"], row["image"], row["text"]) == (name, f"{name}.jpg", name)
         assert again.annotators == [name]
@@ -166,7 +155,7 @@ def test_an_edit_that_fails_leaves_nothing_of_its_batch(store, bad, error):
     assert store.apply([create("k", "b.jpg")], message=("browser", 1)) == 2
 
 
-def test_an_error_while_the_history_is_written_takes_the_labels_back(store):
+def test_an_error_while_the_history_is_written_takes_the_labels_back(path, store):
     with store._database.writing() as connection:
         connection.exec_driver_sql(
             "CREATE TRIGGER refuse BEFORE INSERT ON history BEGIN SELECT RAISE(FAIL, 'no'); END"
@@ -238,8 +227,8 @@ def test_what_another_has_changed_elsewhere_in_a_label_stays(store):
     assert store.labels.loc["i", ["label", "x"]].tolist() == ["dog", 9.0]
 
 
-def test_two_stores_on_one_file_see_each_other(path, store):
-    with open_store(path) as other:
+def test_two_stores_on_one_database_see_each_other(address, store):
+    with open_store(address) as other:
         store.apply([create("i")])
         assert other.labels.index.tolist() == ["i"]
 
@@ -248,8 +237,8 @@ def test_two_stores_on_one_file_see_each_other(path, store):
         assert store.history["at"].is_monotonic_increasing
 
 
-def test_a_class_that_another_adds_gets_no_second_meaning(path, store):
-    with open_store(path) as other:
+def test_a_class_that_another_adds_gets_no_second_meaning(address, store):
+    with open_store(address) as other:
         other.extend_schema(Schema(classes=["bird"]))
         store.extend_schema(Schema(classes=["fish"]))
 
@@ -277,7 +266,7 @@ def test_a_rename_touches_no_label(store):
     assert store.history.iloc[0]["after"]["label"] == "kitten"
 
 
-def test_threads_that_write_at_once_lose_nothing(path, store):
+def test_threads_that_write_at_once_lose_nothing(address, store):
     failed = []
 
     def work(target, name):
@@ -287,7 +276,7 @@ def test_threads_that_write_at_once_lose_nothing(path, store):
         except Exception as error:
             failed.append(error)
 
-    with open_store(path) as other:  # two connections, as two kernels have
+    with open_store(address) as other:  # two connections, as two kernels have
         threads = [
             threading.Thread(target=work, args=(target, f"{kind}{number}"))
             for kind, target in (("own", store), ("other", other))
@@ -326,14 +315,14 @@ def test_one_message_sent_to_two_threads_takes_effect_once(store):
 # Time
 
 
-def test_a_clock_that_goes_backwards_keeps_the_order(path, store, monkeypatch):
+def test_a_clock_that_goes_backwards_keeps_the_order(address, store, monkeypatch):
     times = iter([5_000_000, 4_000_000, 5_000_000, 1_000_000, 1_000_000])
     monkeypatch.setattr("nbannotate.store.store.time.time_ns", lambda: next(times))
 
     for label_id in "ij":
         store.apply([create(label_id, created=store.now())])
     store.close()
-    with open_store(path) as again:
+    with open_store(address) as again:
         again.apply([create("k", created=10_000)])
 
         at = again.history["at"]
@@ -677,7 +666,7 @@ def test_undo_looks_at_the_last_steps_of_one_annotator(store, monkeypatch):
     assert store.undo_stack(None).done == [7]
 
 
-def test_questions_that_are_asked_at_each_step_use_an_index(store):
+def test_questions_that_are_asked_at_each_step_use_an_index(path, store):
     queries = [
         "SELECT * FROM labels WHERE image IN ('a', 'b')",
         "SELECT max(batch) FROM history",

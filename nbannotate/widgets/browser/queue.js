@@ -8,7 +8,7 @@
  */
 // @ts-check
 
-/** @import {Message, Pending} from "./types.js" */
+/** @import {Conflict, Message, Pending} from "./types.js" */
 
 import { uuid } from "./ids.js";
 
@@ -49,9 +49,27 @@ export class Queue {
     }
   }
 
-  /** The messages that the kernel has not acknowledged, in order. */
+  /** What is on its way: not acknowledged, in order. */
+  get waiting() {
+    return this.pending.filter((entry) => !entry.conflict);
+  }
+
+  /** The messages that are on their way. */
   get messages() {
-    return this.pending.map((entry) => entry.message);
+    return this.waiting.map((entry) => entry.message);
+  }
+
+  /** What was refused and is kept until the user has chosen. */
+  get conflicts() {
+    return /** @type {(Pending & {conflict: Conflict})[]} */ (
+      this.pending.filter((entry) => entry.conflict)
+    );
+  }
+
+  /** Forget an entry. @param {Pending} entry */
+  drop(entry) {
+    this.pending = this.pending.filter((other) => other !== entry);
+    this.#save();
   }
 
   /** @param {Message} message */
@@ -66,14 +84,21 @@ export class Queue {
   }
 
   /**
-   * Forget what is on disk.
+   * Forget what is on disk; keep what was refused because someone has changed the same.
    * @param {Record<string, number>} acked last number of each client
-   * @returns {boolean} whether anything was forgotten
+   * @param {Conflict[]} [conflicts]
+   * @returns {boolean} whether anything was forgotten or is on its way no more
    */
-  acknowledge(acked) {
-    const left = this.pending.filter(({ client, seq }) => seq > (acked[client] ?? 0));
-    if (left.length === this.pending.length) return false;
-    this.pending = left;
+  acknowledge(acked, conflicts = []) {
+    let changed = false;
+    this.pending = this.pending.flatMap((entry) => {
+      if (entry.conflict || entry.seq > (acked[entry.client] ?? 0)) return [entry];
+      changed = true;
+      const { client, seq, message } = entry;
+      const conflict = conflicts.find((one) => one.client === client && one.seq === seq);
+      return conflict && message.op === "edit" ? [{ ...entry, conflict }] : [];
+    });
+    if (!changed) return false;
     this.wait = FIRST_WAIT;
     this.#save();
     this.#schedule();
@@ -85,7 +110,7 @@ export class Queue {
     if (this.closed) return;
     /** @type {Map<string, {seq: number, message: Message}[]>} */
     const byClient = new Map();
-    for (const { client, seq, message } of this.pending) {
+    for (const { client, seq, message } of this.waiting) {
       const list = byClient.get(client) ?? [];
       list.push({ seq, message });
       byClient.set(client, list);
@@ -104,7 +129,7 @@ export class Queue {
   #schedule() {
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (this.closed || !this.pending.length) return;
+    if (this.closed || !this.waiting.length) return;
     this.timer = setTimeout(() => {
       this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
       this.resend();

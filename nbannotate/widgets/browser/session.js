@@ -4,9 +4,10 @@
  */
 // @ts-check
 
-/** @import {Config, Change, Label, Message, Move, Slot, State} from "./types.js" */
+/** @import {Config, Conflict, Change, Message, Move, Pending, Slot, State} from "./types.js" */
 
 import { Clock } from "./clock.js";
+import { insisted, seenOf } from "./conflicts.js";
 import { Queue } from "./queue.js";
 import { replay } from "./replay.js";
 
@@ -27,6 +28,7 @@ const TRAITS = [
   "view",
   "acked",
   "resend",
+  "conflicts",
   "overlay",
   "crisp",
   "crisp_picture",
@@ -70,7 +72,7 @@ export class Session {
     model.on("comm_live_update", this.end); // Jupyter's widgets say so when their kernel restarts
     this.resend = () => this.queue.resend();
     globalThis.addEventListener("online", this.resend);
-    this.queue.acknowledge(model.get("acked"));
+    this.queue.acknowledge(model.get("acked"), model.get("conflicts"));
     this.#takePictures();
   }
 
@@ -112,7 +114,7 @@ export class Session {
 
   /** How many changes to labels are on their way; going to an image leaves nothing to be saved. */
   get unsaved() {
-    return this.queue.pending.filter(({ message }) => CHANGING.has(message.op)).length;
+    return this.queue.waiting.filter(({ message }) => CHANGING.has(message.op)).length;
   }
 
   /** Why what is done is not saved now; null if it is. */
@@ -137,12 +139,24 @@ export class Session {
     if (!slot || this.config.view_only || !changes.length) return;
     this.#add({
       op: "edit",
-      changes,
+      changes: changes.map((change) => seeing(change, slot)),
       image: slot.image,
       position: slot.position,
       seconds: this.clock.take(),
       goto,
     });
+  }
+
+  /**
+   * Choose between two versions of a label.
+   * @param {Pending & {conflict: Conflict}} entry
+   * @param {boolean} mine whether the user's own is to stand
+   */
+  settle(entry, mine) {
+    this.queue.drop(entry);
+    const { message, conflict } = entry;
+    if (mine && message.op === "edit") this.#add(insisted(message, conflict));
+    else this.#tell();
   }
 
   /** @param {"undo" | "redo"} op */
@@ -193,7 +207,7 @@ export class Session {
   }
 
   #settle() {
-    this.queue.acknowledge(this.model.get("acked"));
+    this.queue.acknowledge(this.model.get("acked"), this.model.get("conflicts"));
     if (this.model.get("resend") !== this.resends) {
       this.resends = this.model.get("resend");
       this.queue.resend();
@@ -232,4 +246,16 @@ export class Session {
     this.shown = null;
     for (const listener of this.listeners) listener();
   }
+}
+
+/**
+ * The change with what the user sees of its label, so that nobody's work is overwritten unseen.
+ * @param {Change} change
+ * @param {Slot} slot
+ * @returns {Change}
+ */
+function seeing(change, slot) {
+  if (change.op !== "update" && change.op !== "delete") return change;
+  const label = slot.labels.find((one) => one.label_id === change.label_id);
+  return label ? { ...change, seen: seenOf(label) } : change;
 }

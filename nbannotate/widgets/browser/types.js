@@ -93,8 +93,9 @@
  *
  * @typedef {{op: "create", label_id: string, image: string, kind: string, class_id: number}
  *   & Partial<Label>} Create
- * @typedef {{op: "update", label_id: string, changes: Partial<Label>}} Update
- * @typedef {{op: "delete", label_id: string}} Delete
+ * @typedef {{op: "update", label_id: string, changes: Partial<Label>, seen?: Partial<Label>}} Update
+ *   `seen`: the label as the user saw it; it is refused if someone has changed that since
+ * @typedef {{op: "delete", label_id: string, seen?: Partial<Label>}} Delete
  * @typedef {{op: "image", image: string,
  *   changes: {status?: string, note?: string | null, unsure?: boolean}}} ImageChange
  * @typedef {Create | Update | Delete | ImageChange} Change
@@ -111,7 +112,15 @@
  * @typedef {{op: "goto", position: number} | {op: "todo"} | {op: "filter", filter: Filter}
  *   | {op: "none"}} Move
  * @typedef {Edit | Reverse | Move} Message
- * @typedef {{client: string, seq: number, message: Message}} Pending
+ * @typedef {object} Conflict  why a message was refused: someone has changed the same
+ * @property {string} client
+ * @property {number} seq
+ * @property {string} text
+ * @property {string} label_id
+ * @property {Label | null} theirs  as it is now; null: deleted
+ *
+ * @typedef {{client: string, seq: number, message: Message, conflict?: Conflict}} Pending
+ *   `conflict`: it is not on its way any more; the user is to choose
  *
  * @typedef {{view: View, slots: Slot[]}} State
  */

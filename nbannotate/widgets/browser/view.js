@@ -12,6 +12,7 @@
 /** @import {Model} from "./session.js" */
 
 import { BottomBar, TopBar } from "./bars.js";
+import { Conflicts } from "./conflicts.js";
 import { Crisp } from "./crisp.js";
 import { Desk } from "./desk.js";
 import { button, h, put, write } from "./dom.js";
@@ -43,11 +44,12 @@ class View {
     this.loading = h("div", { class: "nba-loading", text: "Loading…" });
     this.toast = h("div", { class: "nba-toast" });
     this.spoken = h("div", { class: "nba-spoken", "aria-live": "polite" });
+    this.conflicts = new Conflicts(this.desk);
     this.overlays = new Overlays(this.desk, () => this.stage.focus({ preventScroll: true }));
     this.stages = new Stages(session, () => this.draw());
     this.stage = h("div", {
       class: "nba-stage", tabindex: "0", role: "application", "aria-label": "Picture to label",
-    }, [this.stages.element, this.shapes.canvas, this.live.canvas, this.loading, this.card, this.toast]);
+    }, [this.stages.element, this.shapes.canvas, this.live.canvas, this.loading, this.card, this.conflicts.element, this.toast]);
     this.top = new TopBar(this.desk, this.overlays);
     this.bottom = new BottomBar(this.desk);
     this.palette = new Palette(this.desk);
@@ -165,6 +167,7 @@ class View {
     this.loading.hidden = seen || failed !== null || session.state.view.total === 0;
     this.crisp.follow();
     this.drawCard(failed);
+    this.conflicts.update();
     this.shapes.resize(desk.size.width, desk.size.height);
     this.live.resize(desk.size.width, desk.size.height);
     const held = desk.dragged?.label_id ?? desk.selected;
@@ -207,8 +210,9 @@ class View {
       ? desk.shapes.find((label) => label.label_id === desk.hovered)
       : null;
     const draws = gestures.toolFor() === "box" || gestures.toolFor() === "extreme";
+    const mine = this.conflicts.wantedBox;
     const crosshair = pointer && draws && !gestures.spaceHeld ? pointer : null;
-    if (!slot || slot.error || !(hovered || shape || draft || points.length || crosshair)) {
+    if (!slot || slot.error || !(hovered || shape || draft || mine || points.length || crosshair)) {
       live.clear();
       return;
     }
@@ -221,6 +225,10 @@ class View {
       paintBox(context, boxOf(shape), viewport, { color, handles: desk.canDraw, wide: true });
       if (desk.dragged) paintSize(context, boxOf(shape), viewport, live);
       else paintName(context, desk.classOf(shape.class_id)?.name ?? "", color, boxOf(shape), viewport, live);
+    }
+    if (mine) {
+      paintBox(context, mine, viewport, { color: "#ffffff" });
+      paintName(context, "mine", "#ffffff", mine, viewport, live);
     }
     if (draft) {
       paintBox(context, draft, viewport, { color: desk.color });
