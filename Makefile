@@ -32,7 +32,7 @@ demo: $(VENV)/.demo ## open the first notebook on sample photos
 	exec $(BIN)/jupyter lab $$flags --ServerApp.root_dir=notebooks \
 	--LabApp.default_url=/lab/tree/01_quickstart.ipynb
 
-test: lint $(VENV)/.consumers $(VENV)/.chromium ## lint, then every test but the soak tests
+test: lint $(VENV)/.consumers $(VENV)/.chromium $(VENV)/.postgres ## lint, then every test but the soak tests
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.test $(VENV)/.typescript ## ruff, mypy, and TypeScript's check of the JavaScript
@@ -49,7 +49,7 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 bench: $(VENV)/.bench $(VENV)/.chromium ## measure; results go to benchmarks/results
 	@$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.test $(VENV)/.chromium ## the tests that run for minutes
+soak: $(VENV)/.test $(VENV)/.chromium $(VENV)/.postgres ## the tests that run for minutes
 	@$(BIN)/pytest -m soak --timeout=3600 $(PYTEST_ARGS)
 
 clean: ## remove the environment and all that is made
@@ -80,3 +80,7 @@ $(VENV)/.typescript: Makefile | $(VENV)/.test
 $(VENV)/.chromium: tests/browser/chromium.py | $(VENV)/.test
 	@$(BIN)/python tests/browser/chromium.py > $@
 	@echo "browser tests use $$(cat $@)"
+
+$(VENV)/.postgres: tests/store/postgresql.py | $(VENV)/.test
+	@$(BIN)/python tests/store/postgresql.py > $@
+	@echo "the store's tests use the PostgreSQL in $$(cat $@)"

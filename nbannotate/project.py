@@ -265,6 +265,7 @@ class Project:
         with self.lock:
             # What is asked for again would be refused: its label is there, or gone, already.
             if message is not None and message[1] <= self.store.acknowledged(message[0]):
+                self.refresh()  # it may have been saved by a commit that did not return
                 return None
             changes = list(changes)
             for _ in range(_TRIES):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks import __main__, interaction, kernel, photos, report, startup
+from benchmarks import __main__, interaction, kernel, photos, report, startup, store
 from benchmarks.report import Samples, Table, Verdict
+from nbannotate.store import open_store
 
 BBOX = "jupyter-bbox-widget"
 
@@ -138,6 +140,63 @@ def test_startup_fails_when_one_is_missed(numbers, words):
     missed = failures(startup_judged(**numbers))
     assert missed
     assert all(words in target for target in missed)
+
+
+def store_judged(*, open=1.9, next=1.4, any=1.4, commit=1.4, undo=1.4, read=1.9, peak=1.4):
+    steps = Table("", list(store.SIZES))
+    for row, times in zip(store.STEPS, (open, next, any, commit, undo), strict=True):
+        for name, value in zip(store.SIZES, (times, 1.0), strict=True):
+            steps.samples(row, name).add(value)
+    took, memory = Table("", list(store.READ)), Table("", list(store.READ))
+    took.samples("time", "store.labels").add(read)
+    took.samples("time", "pandas.read_sql").add(1.0)
+    memory.samples("memory", "store.labels").add(peak)
+    return store.judge(steps, took, memory)
+
+
+def test_store_passes_when_every_target_is_met():
+    assert failures(store_judged()) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"open": 2.1}, "open a store"),
+        ({"next": 1.6}, "go to the next image"),
+        ({"any": 1.6}, "go to any image"),
+        ({"commit": 1.6}, "commit a gesture"),
+        ({"read": 2.1}, "pandas.read_sql"),
+        ({"peak": 1.6}, "peak memory"),
+    ],
+)
+def test_store_fails_when_one_is_missed(numbers, words):
+    (missed,) = failures(store_judged(**numbers))
+    assert words in missed
+
+
+def test_a_store_is_filled_as_if_drawn(tmp_path):
+    path = tmp_path / "labels.db"
+    store.fill(path, 200)
+
+    with open_store(path) as filled:
+        then = filled.at(filled.history.index[-1])
+        pd.testing.assert_frame_equal(filled.labels, then.labels)
+        pd.testing.assert_frame_equal(filled.images, then.images)
+        assert (len(filled.labels), len(filled.images)) == (200, 20)
+        assert set(filled.images["status"]) == {"done"}
+        assert filled.last_batch() == len(filled.history) == 220
+
+
+def test_steps_are_timed_at_both_sizes(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SIZES", {"many": 200, "few": 100})
+    for count in (200, 100):
+        store.fill(tmp_path / f"{count}.db", count)
+    table = store.steps(tmp_path, 2)
+
+    for row in store.STEPS:
+        assert all(len(table.rows[row][name].values) == 2 for name in ("many", "few"))
+    with open_store(tmp_path / "200.db") as left:
+        assert len(left.labels) == 200  # what was drawn is taken back
 
 
 def test_results_are_printed_and_written(tmp_path, monkeypatch, capsys):

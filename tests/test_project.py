@@ -465,6 +465,16 @@ def test_progress_follows_each_change_of_a_status(project):
     assert done_of(project) == (1, 0, 0, 2)
 
 
+def test_statuses_that_are_read_late_count_what_others_did_once(store, project):
+    twin = Project(open_source(PICTURES), store, SCHEMA, annotator="ben")
+    twin.commit([mark("done"), mark("skipped", "b.jpg")])
+    twin.commit([mark("flagged")])
+
+    assert done_of(project) == (0, 1, 1, 1)  # has not heard of them, but the store has them
+    project.refresh()
+    assert done_of(project) == done_of(twin) == (0, 1, 1, 1)
+
+
 def test_counts_follow_each_label(project):
     project.commit([box("i"), box("j", label="dog")])
     assert project.counts == {CAT: 1, DOG: 1}

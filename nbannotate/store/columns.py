@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,23 @@ from nbannotate.core.edits import Row
 _CHUNK = 50_000  # rows
 _PANDAS = {pa.large_string(): pd.StringDtype(), pa.int64(): pd.Int64Dtype()}
 
+_Objects = np.ndarray[Any, np.dtype[np.object_]]
+
 _decode = msgspec.json.Decoder().decode
+
+
+def read_batches(connection: sa.Connection, table: sa.Table) -> Iterator[pa.RecordBatch]:
+    """All rows of a table, some at a time; JSON is text, times are whole numbers."""
+    # Text from every database, though some drivers would parse JSON: most of it is empty.
+    query = sa.select(
+        *(sa.cast(c, sa.Text).label(c.name) if _is_json(c) else c for c in table.columns)
+    )
+    schema = arrow_schema(table)
+    with connection.execute(query, execution_options={"yield_per": _CHUNK}) as result:
+        for rows in result.partitions():
+            columns = zip(zip(*rows, strict=True), schema.types, strict=True)
+            arrays = [pa.array(cells, kind) for cells, kind in columns]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def read_columns(connection: sa.Connection, table: sa.Table) -> pd.DataFrame:
@@ -24,45 +40,28 @@ def read_columns(connection: sa.Connection, table: sa.Table) -> pd.DataFrame:
 
     Texts are ``string``, whole numbers ``Int64`` and JSON is objects.
     """
-    names = [column.name for column in table.columns]
-    query = sa.select(*map(_as_read, table.columns))
-    parts: dict[str, list[Any]] = {name: [] for name in names}
-    builders = [_builder(column) for column in table.columns]
-    with connection.execute(query, execution_options={"yield_per": _CHUNK}) as result:
-        for rows in result.partitions():
-            values = zip(*rows, strict=True)
-            for name, build, column in zip(names, builders, values, strict=True):
-                parts[name].append(build(column))
-    return pd.DataFrame(
-        {column.name: _joined(column, parts.pop(column.name)) for column in table.columns}
-    )
+    parts: dict[str, list[Any]] = {column.name: [] for column in table.columns}
+    for batch in read_batches(connection, table):
+        for column in table.columns:
+            cells = batch.column(column.name)
+            parts[column.name].append(_parsed(cells) if _is_json(column) else cells)
+    return pd.DataFrame({c.name: _series(parts.pop(c.name), c) for c in table.columns})
 
 
 def frame_of(rows: Iterable[Row], table: sa.Table) -> pd.DataFrame:
     """The same of rows that are there already."""
-    values: Sequence[Row] = list(rows)
+    rows = list(rows)
     columns = {}
     for column in table.columns:
-        cells = [row[column.name] for row in values]
-        part = cells if _is_json(column) else _builder(column)(cells)
-        columns[column.name] = _joined(column, [part])
+        cells = [row[column.name] for row in rows]
+        part = _objects(cells) if _is_json(column) else pa.array(cells, _arrow_type(column))
+        columns[column.name] = _series([part], column)
     return pd.DataFrame(columns)
 
 
-def _is_json(column: sa.Column[Any]) -> bool:
-    return isinstance(column.type, sa.JSON)
-
-
-def _as_read(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    # As text from every database, though some drivers would parse it: most of it is empty.
-    return sa.cast(column, sa.Text).label(column.name) if _is_json(column) else column
-
-
-def _builder(column: sa.Column[Any]) -> Callable[[Sequence[Any]], Any]:
-    if _is_json(column):
-        return _parse
-    kind = _arrow_type(column)
-    return lambda values: pa.array(values, kind)
+def arrow_schema(table: sa.Table) -> pa.Schema:
+    """Names and Arrow types of the columns of a table."""
+    return pa.schema([(column.name, _arrow_type(column)) for column in table.columns])
 
 
 def _arrow_type(column: sa.Column[Any]) -> pa.DataType:
@@ -73,20 +72,31 @@ def _arrow_type(column: sa.Column[Any]) -> pa.DataType:
     return pa.int64() if isinstance(column.type, sa.Integer) else pa.large_string()
 
 
-def _parse(texts: Sequence[str | None]) -> list[Any]:
-    # Each row has a dict of its own, which its owner may change.
-    return [None if text is None else {} if text == "{}" else _decode(text) for text in texts]
+def _is_json(column: sa.Column[Any]) -> bool:
+    return isinstance(column.type, sa.JSON)
 
 
-def _joined(column: sa.Column[Any], parts: list[Any]) -> pd.Series[Any]:
+def _series(parts: list[Any], column: sa.Column[Any]) -> pd.Series[Any]:
     if _is_json(column):
-        cells = np.empty(sum(map(len, parts)), dtype=object)
-        start = 0
-        for part in parts:
-            cells[start : start + len(part)] = part
-            start += len(part)
-        return pd.Series(cells)
+        return pd.Series(np.concatenate([_objects([]), *parts]))
     kind = _arrow_type(column)
     array = pa.chunked_array(parts or [pa.array([], kind)], kind)  # pandas wants one chunk at least
     found: pd.Series[Any] = array.to_pandas(types_mapper=_PANDAS.get)
     return found
+
+
+def _parsed(texts: pa.Array) -> _Objects:
+    # Each row has a dict of its own, which its owner may change.
+    return _objects(
+        [
+            None if text is None else {} if text == "{}" else _decode(text)
+            for text in texts.to_pylist()
+        ]
+    )
+
+
+def _objects(cells: Sequence[Any]) -> _Objects:
+    # Filled, not made from the cells: lists of one length would become further dimensions.
+    made: _Objects = np.empty(len(cells), dtype=object)
+    made[:] = cells
+    return made

@@ -19,6 +19,7 @@ from nbannotate.store.sqlite import connect
 
 _BLOCK = 1 << 16
 _PAGE = 4096
+_SMALLEST_ROW = 24  # bytes; none of ours takes less
 _MOST_MISSED = 5_000  # rows; one inner page leads to some thousand
 _TYPES: dict[type, tuple[type, ...]] = {
     sa.Integer: (int,),
@@ -110,10 +111,14 @@ def _put_beginning(file: Path, empty: Path) -> None:
 def _rows(file: Path, table: sa.Table) -> Rows:
     with closing(connect(file, "mode=rw")) as connection:
         connection.text_factory = bytes  # a text that is cut would stop the rows after it
-        raw, is_whole = _reached(connection, table)
+        sizes = [files.beside(file, suffix) for suffix in ("", "-wal")]
+        most = sum(part.stat().st_size for part in sizes if part.exists()) // _SMALLEST_ROW
+        raw, is_whole = _reached(connection, table, most)
     rows = []
-    for _, values in sorted(raw.items()):
+    for rowid, values in sorted(raw.items()):
         try:
+            if table is tables.history and not 0 < rowid <= most:
+                raise ValueError("no edit can have this number, as none was ever deleted")
             rows.append(_row(table, values))
         except ValueError:
             is_whole = False
@@ -121,7 +126,7 @@ def _rows(file: Path, table: sa.Table) -> Rows:
 
 
 def _reached(
-    connection: sqlite3.Connection, table: sa.Table
+    connection: sqlite3.Connection, table: sa.Table, most: int
 ) -> tuple[dict[int, Sequence[Any]], bool]:
     """The raw rows by their number, and whether that is all of them."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
@@ -141,7 +146,7 @@ def _reached(
         return found, not failed
     top = max(found, default=0)
     take("ORDER BY rowid DESC")
-    end = max(found, default=0)
+    end = max((rowid for rowid in found if rowid <= top + most), default=0)  # others are damage
     # Between what was reached from both ends, pages that are in order lie among the damaged ones.
     # Where the last page is damaged, nothing says where the rows end.
     rowid, missed = top, 0

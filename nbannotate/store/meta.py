@@ -13,6 +13,12 @@ from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.errors import ConflictError, SchemaError, StoreError
 from nbannotate.store import tables
 
+MERGED = "merged"
+"""Key of what the classes of other stores became that were merged into this one.
+
+In such a store the times of the history may go back where another store begins.
+"""
+
 
 def set_up(connection: sa.Connection, name: str) -> str:
     """Make or check the layout; returns the store's id.
@@ -22,25 +28,45 @@ def set_up(connection: sa.Connection, name: str) -> str:
     StoreError
         If it is another program's database, or a newer nbannotate's.
     """
-    inspector = sa.inspect(connection)
-    there = set(inspector.get_table_names())
-    if there and tables.meta.name not in there:
-        raise StoreError(f"{name}: is the database of another program; give another one")
+    there = set(sa.inspect(connection).get_table_names())
+    found = read_meta(connection, name)
     tables.metadata.create_all(connection)
+    if "id" not in found:
+        found["id"] = str(uuid.uuid4())
+        _insert(connection, {"version": tables.VERSION, "id": found["id"]})
+    if tables.history.name in there:
+        _complete(connection, sa.inspect(connection))
+    return str(found["id"])
+
+
+def read_meta(connection: sa.Connection, name: str) -> Row:
+    """What the store says of itself, by key; nothing for a database without tables.
+
+    Raises
+    ------
+    StoreError
+        If it is another program's database, or a newer nbannotate's.
+    """
+    there = set(sa.inspect(connection).get_table_names())
+    if tables.meta.name not in there:
+        if there:
+            raise StoreError(f"{name}: is the database of another program; give another one")
+        return {}
     rows = connection.execute(sa.select(tables.meta)).mappings()
-    found: dict[str, Any] = {row["key"]: row["value"] for row in rows}
+    found: Row = {row["key"]: row["value"] for row in rows}
     version = found.get("version", tables.VERSION)
     if version > tables.VERSION:
         raise StoreError(
             f"{name}: written by a newer nbannotate (store version {version}, this one reads "
             f"{tables.VERSION}); upgrade with: pip install -U nbannotate"
         )
-    if "id" not in found:
-        found["id"] = str(uuid.uuid4())
-        _insert(connection, {"version": tables.VERSION, "id": found["id"]})
-    if tables.history.name in there:
-        _complete(connection, inspector)
-    return str(found["id"])
+    return found
+
+
+def write_meta(connection: sa.Connection, key: str, value: Any) -> None:
+    """Put a value in the place of what the store says under this key."""
+    connection.execute(sa.delete(tables.meta).where(tables.meta.c.key == key))
+    _insert(connection, {key: value})
 
 
 def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
@@ -88,8 +114,7 @@ class SchemaCell:
     def write(self, connection: sa.Connection, record: SchemaRecord) -> None:
         """Put another scheme in its place. Ids that were given once stay given."""
         given = self.read(connection).given | record.given
-        connection.execute(sa.delete(tables.meta).where(tables.meta.c.key == "schema"))
-        _insert(connection, {"schema": {**record.to_dict(), "given": sorted(given)}})
+        write_meta(connection, "schema", {**record.to_dict(), "given": sorted(given)})
 
     def change(self, connection: sa.Connection, edit: Edit) -> Edit:
         """Make an edit of the scheme; returns it with the scheme as it really was and is.

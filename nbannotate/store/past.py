@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from nbannotate.core.collector import collector_off
 from nbannotate.core.replay import replay
 from nbannotate.errors import StoreError
 from nbannotate.store import tables
@@ -18,6 +19,7 @@ When = int | str | datetime | pd.Timestamp
 _CHUNK = 10_000  # rows
 
 
+@collector_off()
 def columns_at(connection: sa.Connection, when: When) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Labels and images as they were; `StoreError` if `when` tells no moment."""
     query = sa.select(tables.history).where(_until(when)).order_by(tables.history.c.seq)

@@ -207,8 +207,8 @@ _REFUSALS = (
     ("too many", "the server has too many connections; close some notebooks"),
     ("starting up", "the server is starting; try again in a moment"),
     ("shutting down", "the server is stopping; start it again"),
-    ("invalid connection option", "the address has an option that is none; take it out"),
 )
+_REFUSED = "the server refuses the connection"
 _UNREACHABLE = "no server answers there; check that it runs, and the host and port in the address"
 _LOST = (
     "the connection to the server was lost; the next step connects again. Look whether the last "
@@ -230,11 +230,16 @@ def explain(error: Exception) -> str:
     return f"{words} ({cause})" if words else cause
 
 
-def _refused(error: Exception) -> str:
+def _refused(error: psycopg.Error) -> str:
+    import psycopg
+
     # Where no connection is made the driver gives no state, only the server's or libpq's words.
-    _, answered, text = str(error).rpartition("FATAL:")  # before it, a path may have such words
-    words = next((words for sign, words in _REFUSALS if sign in text), None)
-    words = words or ("the server refuses the connection" if answered else _UNREACHABLE)
+    _, answered, text = str(error).partition("FATAL:")
+    if answered:
+        words = next((words for sign, words in _REFUSALS if sign in text), _REFUSED)
+    else:
+        is_wrong = isinstance(error, psycopg.ProgrammingError)
+        words = "the address has a wrong option; mend it" if is_wrong else _UNREACHABLE
     return f"{words} ({_first_line(error)})"
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import sqlalchemy as sa
@@ -30,9 +31,15 @@ from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
 from nbannotate.store.past import When, columns_at, last_batches
 from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
+from nbannotate.store.snapshot import write_snapshot
 from nbannotate.store.sqlite import open_sqlite
+from nbannotate.store.summary import Summary, summarise
 from nbannotate.store.watching import Watching
 from nbannotate.store.writing import touch, write
+
+if TYPE_CHECKING:
+    from nbannotate.store.merging import MergeReport
+    from nbannotate.store.parts import Part
 
 UNDO_DEPTH = 1000
 _LAST = (
@@ -176,6 +183,28 @@ class Store:
             labels, images = columns_at(connection, when)
             schema = self._schema.read(connection).schema
         return _dataset(labels_frame(labels, schema), images_frame(images), schema)
+
+    def snapshot(self, folder: str | Path) -> Path:
+        """Write all tables as partitioned Parquet, which Dask, DuckDB, Spark and pandas read.
+
+        Parameters
+        ----------
+        folder
+            Made by this; see `nbannotate.store.snapshot` for what is in it.
+
+        Returns
+        -------
+        The folder. It is whole, or not there.
+
+        Examples
+        --------
+        In DuckDB: ``SELECT * FROM read_parquet('snapshot/labels/*/*.parquet')``; in pandas:
+        ``pd.read_parquet("snapshot/labels", filters=[("kind", "==", "box")])``.
+        """
+        path = Path(folder).expanduser()
+        with self._database.reading() as connection:
+            write_snapshot(connection, self._schema.read(connection).schema, path)
+        return path
 
     @property
     def annotators(self) -> list[str]:
@@ -340,6 +369,20 @@ class Store:
         """
         return self._watching.add(callback)
 
+    def summary(self) -> Summary:
+        """Numbers of images by status, labels by class, and what each annotator did."""
+        with self._database.reading() as connection:
+            return summarise(connection, self._schema.read(connection).schema)
+
+    def merge(self, parts: Sequence[Part]) -> MergeReport:
+        """Add what other stores hold, as `nbannotate.store.read_parts` has read it.
+
+        See `nbannotate.store.merge` for the rules.
+        """
+        from nbannotate.store.merging import merge_into  # which opens stores
+
+        return merge_into(self._database, parts)
+
     def check(self) -> upkeep.Report:
         """Look whether all is in order: the file, the tables against the history, the classes.
 
@@ -348,7 +391,7 @@ class Store:
         return upkeep.check(self._database, lambda connection: self._schema.read(connection).schema)
 
     def backup(self, path: str | Path) -> Path:
-        """Copy the store into a new file while it is in use; `nbannotate.store.restore` undoes it.
+        """Copy the store into a new file while it is in use; see `nbannotate.store.restore`.
 
         The file has its name once it is whole, looked at and on disk, never before. It also works
         when the store's own file was removed meanwhile.

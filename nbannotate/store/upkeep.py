@@ -19,6 +19,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import NbannotateError, StoreError
 from nbannotate.store import files, tables
 from nbannotate.store.database import Database
+from nbannotate.store.meta import MERGED
 from nbannotate.store.replay import FACTS, Replay
 from nbannotate.store.sqlite import connect, explain, is_open_here
 
@@ -241,13 +242,15 @@ def _contradictions(
     schema = read_schema(connection)
     known = {c.id for c in (*schema.classes, *schema.tag_choices)}
     replay, last = Replay(), 0
+    merged = sa.select(tables.meta.c.key).where(tables.meta.c.key == MERGED)
+    may_go_back = connection.scalar(merged) is not None
     edits = sa.select(tables.history).order_by(tables.history.c.seq)
     for row in connection.execute(edits).mappings():
         counts["edits"] += 1
         why = replay.take(dict(row))
         if why is not None:
             problems.append(f"edit {row['seq']} of the history {why}; {_MEND}")
-        if row["at"] < last:
+        if row["at"] < last and not may_go_back:
             problems.append(f"edit {row['seq']} of the history is earlier than that before it")
         last = row["at"]
     for row in connection.execute(sa.select(tables.labels)).mappings():

@@ -74,6 +74,9 @@ class Controller:
         self._is_schema_new = False
         self._stamp: Stamp | None = None  # of the message that is being taken
         self._writers: dict[str, str] = {}
+        self._notes_told = len(project.store.notes)
+        for note in project.store.notes:  # here, for no browser is there yet to say it
+            warnings.warn(note, stacklevel=4)
         if not view_only and walk.current is not None and not self._is_todo(walk.current):
             walk.go(walk.next_where(self._is_todo) or 0)  # where the work was left
         self._inbox = Inbox(project.store.acknowledged, self._take, self.problems.report)
@@ -342,6 +345,10 @@ class Controller:
         return {"config": config}
 
     def _show(self) -> None:
+        notes = self.project.store.notes
+        if len(notes) > self._notes_told:  # each is said once
+            self._notes_told = len(notes)
+            self.problems.say(notes[-1])
         touched, self._touched = self._touched, set()
         inbox = self._inbox
         config = self._new_config()  # before the view: the filter may follow the scheme

@@ -61,7 +61,11 @@ class Inbox:
         """Take those of the messages that have not been taken."""
         client = batch.client
         last = self._last.pop(client, None)
-        self._last[client] = self._acknowledged(client) if last is None else last
+        try:
+            self._last[client] = self._acknowledged(client) if last is None else last
+        except StoreError as error:
+            self._keep(error, batch)
+            return
         while len(self._last) > _CLIENTS_KEPT:
             del self._last[next(iter(self._last))]
         for item in batch.messages:
@@ -77,9 +81,7 @@ class Inbox:
         try:
             self._take(parse(item.content), (client, item.seq))
         except StoreError as error:
-            if self.trouble is None:
-                self._report(error, item.content)
-            self.trouble = str(error)
+            self._keep(error, item.content)
             return False
         except ConflictError as error:
             found = conflict(client, item.seq, error)
@@ -90,3 +92,9 @@ class Inbox:
             self.trouble = None
         self._last[client] = item.seq
         return True
+
+    def _keep(self, error: StoreError, about: Any) -> None:
+        """Leave with the browser what the store does not take now."""
+        if self.trouble is None:  # told once, not at each try
+            self._report(error, about)
+        self.trouble = str(error)

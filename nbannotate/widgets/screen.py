@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbannotate.core.walk import Walk
-from nbannotate.errors import ImageError
+from nbannotate.errors import ImageError, StoreError
 from nbannotate.images import Pictures
 from nbannotate.project import Project
 from nbannotate.widgets import messages
@@ -119,7 +119,10 @@ class Screen:
                 # The one that is looked at goes first, alone; read while its labels are.
                 self.pictures.want(images[:1])
             # The others come with their pictures: what is looked at waits for nothing else.
-            self._load(stages[:1] + [one for one in stages[1:] if not one.is_waiting], touched)
+            try:
+                self._load(stages[:1] + [one for one in stages[1:] if not one.is_waiting], touched)
+            except StoreError as error:  # tells all else; reads them when it is next called
+                view = {**view, "trouble": view["trouble"] or str(error)}
             if is_awaited and self.pictures.wait(images[0], _PATIENCE):
                 self._take(stages[0])
             with self.layer.hold_sync():

@@ -89,7 +89,7 @@ def fill(store, label_rows, image_rows):
 
 
 @given(st.lists(labels(), max_size=6), st.lists(images, max_size=4))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_tables_are_those_of_a_reading_row_by_row(label_rows, image_rows):
     with pytest.MonkeyPatch.context() as patched, open_store(None) as store:
         patched.setattr(columns, "_CHUNK", 2)  # several parts, and an incomplete last one

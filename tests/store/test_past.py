@@ -261,10 +261,11 @@ class History(sf.RuleBasedStateMachine):
     def do(self, who, seconds, *changes, width=None):
         facts = {key: {"path": f"/{key}", "width": width} for key in IMAGES} if width else None
         try:
-            commit(self.store, *changes, annotator=who, seconds=seconds, facts=facts)
+            number = commit(self.store, *changes, annotator=who, seconds=seconds, facts=facts)
         except LabelError:
             return
-        self.note()
+        if number is not None:  # else it was so already
+            self.note()
 
     def note(self):
         self.seen[self.store.history.index.max()] = self.store.dataset

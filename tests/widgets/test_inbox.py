@@ -81,6 +81,21 @@ def test_a_store_in_trouble_takes_nothing_and_acknowledges_nothing_until_it_can(
     assert log.inbox.trouble is None
 
 
+def test_a_store_that_cannot_say_what_it_has_takes_nothing_until_it_can():
+    log = Log()
+
+    def fail(client):
+        raise StoreError("drive gone")
+
+    log.inbox._acknowledged = fail
+    log.receive(1)
+    log.receive(1, again=True)
+    assert (log.taken, log.reported, log.inbox.trouble) == ([], ["drive gone"], "drive gone")
+    log.inbox._acknowledged = lambda client: 0
+    log.receive(1, 2, again=True)
+    assert (log.taken, log.inbox.trouble) == ([1, 2], None)
+
+
 def test_a_message_that_cannot_be_done_does_not_hold_up_the_next():
     log = Log()
     log.failing = ValueError("no such thing")

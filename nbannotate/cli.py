@@ -1,0 +1,393 @@
+"""The command line: ``nbannotate stats | check | backup | merge | export | convert`` and more.
+
+Exit code 0: done; 1: problems were found; 2: wrong use, or an error, in one line on stderr.
+What a command needs is imported when it runs, so that ``--help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nbannotate.errors import NbannotateError, StoreError
+
+if TYPE_CHECKING:
+    from nbannotate.core.dataset import Dataset
+    from nbannotate.core.registry import WriteReport
+    from nbannotate.store import Report, Store
+
+Command = Callable[[argparse.Namespace], int]
+
+_SHOWN = 20  # conflicts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments
+        Those after the program's name; None: those of this process.
+
+    Returns
+    -------
+    The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    run: Command = options.run
+    try:
+        code = run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read it has had enough, as `head` does; Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (NbannotateError, OSError) as error:
+        print(f"nbannotate: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+# Commands
+
+
+def _stats(options: argparse.Namespace) -> int:
+    with _store(options.store) as store:
+        summary = store.summary()
+    if options.json:
+        _print_json(summary.to_dict())
+        return 0
+    _print_table("images", [(status, count) for status, count in summary.images.items()])
+    _print_table("labels", list(summary.classes.items()))
+    if summary.tags:
+        _print_table("tags", list(summary.tags.items()))
+    if summary.others:
+        _print_table("labels without a class", [("", summary.others)])
+    people = list(summary.annotators.items())
+    if len(people) > 1:
+        people.append(("all", summary.total))
+    rows = [
+        (
+            who or "(no name)",
+            work.labels,
+            _duration(work.seconds),
+            "" if work.labels_per_hour is None else f"{work.labels_per_hour:.0f}",
+            _moment(work.first),
+            _moment(work.last),
+        )
+        for who, work in people
+    ]
+    head = ("annotators", "labels", "active", "per hour", "first edit", "last edit (UTC)")
+    _print_columns([head, *rows])
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    with _store(options.store) as store:
+        report = store.check()
+    _print_report(report, options.json)
+    return 0 if report.ok else 1
+
+
+def _backup(options: argparse.Namespace) -> int:
+    with _store(options.store) as store:
+        file = store.backup(options.to)
+    print(f"{file}: is a backup of {options.store}, read again and found in order")
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from nbannotate.store import restore
+
+    aside = restore(options.backup, options.store)
+    print(f"{options.store}: is what {options.backup} was")
+    if aside is not None:
+        print(f"  what was there is now {aside}")
+    return 0
+
+
+def _salvage(options: argparse.Namespace) -> int:
+    from nbannotate.store import salvage
+
+    report = salvage(options.store, options.to)
+    _print_report(report, options.json)
+    return 0 if report.ok else 1
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from nbannotate.store import merge
+
+    report = merge(options.stores, options.to)
+    if options.json:
+        _print_json({**vars(report), "conflicts": list(report.conflicts)})
+        return 0
+    print(
+        f"{options.to}: {report.labels} labels, {report.images} images and {report.edits} edits "
+        f"are new, from {report.stores} stores"
+    )
+    if report.annotators:
+        rows = [(who or "(no name)", count) for who, count in report.annotators.items()]
+        _print_table("annotators", rows)
+    if report.conflicts:
+        print(f"{len(report.conflicts)} conflicts:")
+        for sentence in report.conflicts[:_SHOWN]:
+            print(f"  {sentence}")
+        if len(report.conflicts) > _SHOWN:
+            print(f"  … and {len(report.conflicts) - _SHOWN} more; --json lists all")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    with _store(options.store) as store:
+        dataset = store.dataset
+    report = _write(
+        dataset,
+        options.out,
+        options.format,
+        split=options.split,
+        seed=options.seed,
+        root=options.images,
+        copy=options.copy,
+        only="all" if options.all else None,
+        overwrite=options.overwrite or None,
+    )
+    print(report)
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from nbannotate.core.registry import read
+
+    dataset = read(options.source, format=options.source_format)
+    report = _write(
+        dataset,
+        options.out,
+        options.format,
+        root=options.images,
+        copy=options.copy,
+        only="all",  # what the file has was meant to be in it
+        overwrite=options.overwrite or None,
+        optional={"only"},
+    )
+    print(report)
+    return 0
+
+
+def _store_init(options: argparse.Namespace) -> int:
+    from nbannotate.store import open_store
+
+    is_new = "://" in options.store or not Path(options.store).expanduser().exists()
+    with open_store(options.store) as store:
+        edits, name = store.last_batch(), store.name
+    if is_new and not edits:
+        print(f"{name}: is a new store; give it to a widget: store={options.store!r}")
+    else:
+        print(f"{name}: was a store already, of {edits} steps; nothing is changed")
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from nbannotate.demo import PHOTOS, photos
+
+    folder = photos(options.folder)
+    print(f"{len(PHOTOS)} photographs in {folder}")
+    return 0
+
+
+# What they share
+
+
+def _store(address: str) -> Store:
+    """The store; `StoreError` where there is none, for opening it would make one."""
+    from nbannotate.store import open_store
+
+    if "://" not in address and not Path(address).expanduser().is_file():
+        raise StoreError(f"{address}: there is no such store; check the path")
+    return open_store(address)
+
+
+def _write(
+    dataset: Dataset,
+    out: Path,
+    name: str,
+    *,
+    optional: Iterable[str] = (),
+    **options: Any,
+) -> WriteReport:
+    """Write a dataset with those options that are given.
+
+    Those that are optional are left out where the format does not have them.
+    """
+    from nbannotate.core.registry import writer
+
+    write = writer(name)
+    known = inspect.signature(write).parameters
+    words = {"root": "--images", "only": "--all"}
+    given = {}
+    for option, value in options.items():
+        if value is None or (option in optional and option not in known):
+            continue
+        if option not in known:
+            flag = words.get(option, f"--{option}")
+            raise NbannotateError(f"format {name} takes no {flag}; leave it out")
+        given[option] = value
+    if "seed" in given and "split" not in given:
+        raise NbannotateError("--seed is for --split; give that too, or leave both out")
+    return write(dataset, out.expanduser(), **given)
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no list of fractions of train, val and test; try .8,.1,.1"
+        ) from None
+
+
+def _print_report(report: Report, as_json: bool) -> None:
+    if as_json:
+        _print_json({**vars(report), "problems": list(report.problems), "ok": report.ok})
+    else:
+        print(report)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _print_table(head: str, rows: Sequence[tuple[str, int]]) -> None:
+    _print_columns([(head, sum(count for _, count in rows)), *rows])
+
+
+def _print_columns(rows: Sequence[Sequence[object]]) -> None:
+    """Print rows below a first one that names them: the first column left, the others right."""
+    texts = [[str(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for place, (first, *others) in enumerate(texts):
+        cells = [(first if place == 0 else f"  {first}").ljust(widths[0] + 2)]
+        cells += [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        print("  ".join(cells).rstrip())
+    print()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _moment(time: Any) -> str:
+    return "" if time is None else f"{time:%Y-%m-%d %H:%M}"
+
+
+# The parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nbannotate", description="Work with the labels that nbannotate's widgets store."
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    stats = _command(commands, "stats", _stats, "how many images, labels, and by whom")
+    _add_store(stats)
+    _add_json(stats)
+
+    check = _command(commands, "check", _check, "look whether a store is in order; 1 if not")
+    _add_store(check)
+    _add_json(check)
+
+    backup = _command(commands, "backup", _backup, "copy a store, also while it is in use")
+    _add_store(backup)
+    backup.add_argument("to", metavar="TO", help="a new file")
+
+    restore = _command(
+        commands, "restore", _restore, "put a backup in a store's place; what is there is kept"
+    )
+    restore.add_argument("backup", metavar="BACKUP", help="a file that backup made")
+    restore.add_argument("store", metavar="STORE", help="the file of the store")
+
+    salvage = _command(
+        commands, "salvage", _salvage, "make a store of what can be read of a damaged one"
+    )
+    salvage.add_argument("store", metavar="STORE", help="the damaged file; it stays as it is")
+    salvage.add_argument("to", metavar="TO", help="a new file")
+    _add_json(salvage)
+
+    merge = _command(
+        commands, "merge", _merge, "make one store of several, such as those of a class"
+    )
+    merge.add_argument("stores", nargs="+", metavar="STORE", help="files; they stay as they are")
+    merge.add_argument("--to", required=True, metavar="STORE", help="made, or added to")
+    _add_json(merge)
+
+    export = _command(commands, "export", _export, "write the labels of a store for training")
+    _add_store(export)
+    _add_out(export, "--format")
+    export.add_argument("--split", type=_fractions, metavar=".8,.1,.1", help="train, val, test")
+    export.add_argument("--seed", type=int, help="another seed gives another split")
+    export.add_argument("--all", action="store_true", help="also images that are yet to do")
+
+    convert = _command(commands, "convert", _convert, "write labels of one format in another")
+    convert.add_argument("source", metavar="IN", type=Path, help="file or folder")
+    _add_out(convert, "--to")
+    convert.add_argument(
+        "--from", dest="source_format", metavar="FORMAT", help="found from the content if left out"
+    )
+
+    store = commands.add_parser("store", help="make a store")
+    store_commands = store.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    init = _command(store_commands, "init", _store_init, "make the tables of a store")
+    init.add_argument("store", metavar="URL", help="a path, or postgresql://user@host/name")
+
+    demo = _command(commands, "demo", _demo, "write two dozen sample photographs")
+    demo.add_argument("folder", nargs="?", default="photos", help="made when it is missing")
+    return parser
+
+
+def _command(commands: Any, name: str, run: Command, about: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=about, description=f"{about[0].upper()}{about[1:]}."
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", metavar="STORE", help="a path, or postgresql://user@host/name")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def _add_out(parser: argparse.ArgumentParser, flag: str) -> None:
+    parser.add_argument(
+        "out", metavar="OUT", type=Path, help="file or folder, as the format has it"
+    )
+    parser.add_argument(
+        flag, dest="format", required=True, metavar="FORMAT", help="such as coco, yolo or csv"
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="where relative image paths start"
+    )
+    parser.add_argument(
+        "--copy", choices=["link", "copy", "none"], help="how images come to OUT (default: link)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from nbannotate import __version__
+
+        print(__version__)
+        parser.exit()
