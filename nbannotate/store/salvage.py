@@ -206,6 +206,7 @@ class _Found:
             "image": about["image"],
             "before": before,
             "after": after,
+            "facts": None,
         }
         self._replay.take(edit)
         self.history.append(edit)

@@ -16,7 +16,7 @@ from nbannotate.core import schema_edits as plans
 from nbannotate.core.edits import inverted
 from nbannotate.core.schema import Schema
 from nbannotate.errors import ConflictError, NbannotateError, SchemaError, StaleSchemaError
-from nbannotate.store import open_store
+from nbannotate.store import open_store, salvage
 from tests.store.test_store import STEPS, create, do, everything, kept, replayed, status
 
 SCHEMA = Schema(classes=["cat", "dog", "cow"], tags=["sun", "rain"], attributes={"occluded": bool})
@@ -456,3 +456,21 @@ def test_any_large_batch_is_written_in_few_statements(store):
     assert made < 30
     assert len(statements) - made < 40
     assert store.counts() == {2: 3000}
+
+
+def test_a_damaged_store_that_is_salvaged_keeps_its_scheme_and_the_ids_that_were_given(
+    path, labelled, tmp_path
+):
+    labelled.schema.merge(["cat", "dog"], into="pet")
+    labelled.schema.remove("cow")
+    labelled.close()
+
+    salvage(path, tmp_path / "new.db")
+
+    with open_store(tmp_path / "new.db") as again:
+        assert again.check().ok, again.check()
+        assert classes(again) == dict.fromkeys("ijkl", "pet")
+        again.schema.add("fish")
+        assert again.schema.find("fish").id == 7
+        again.extend_schema(SCHEMA)
+        assert [item.name for item in again.schema.classes] == ["pet", "fish"]
