@@ -23,13 +23,8 @@ SCHEMA = Schema(classes=["cat", "dog", "cow"], tags=["sun", "rain"], attributes=
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "labels.db"
-
-
-@pytest.fixture
-def store(path):
-    with open_store(path) as store:
+def store(address):
+    with open_store(address) as store:
         store.schema = SCHEMA
         yield store
 
@@ -215,7 +210,7 @@ def test_whoever_merges_did_no_work_on_the_images(labelled):
     assert labelled.history.iloc[-1]["annotator"] == "owner"
 
 
-def test_an_error_on_the_way_takes_the_scheme_back_too(labelled):
+def test_an_error_on_the_way_takes_the_scheme_back_too(path, labelled):
     with labelled._database.writing() as connection:
         connection.exec_driver_sql(
             "CREATE TRIGGER refuse BEFORE UPDATE ON labels WHEN old.label_id = 'l' "
