@@ -48,6 +48,10 @@ class ConflictError(NbannotateError):
         self.theirs = theirs
 
 
+class StaleSchemaError(ConflictError):
+    """A label that was given a class which someone has taken out of the scheme meanwhile."""
+
+
 class FormatError(NbannotateError, ValueError):
     """A label file that cannot be read or written.
 

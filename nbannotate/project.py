@@ -11,6 +11,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -21,12 +22,23 @@ from nbannotate.core.changes import Change, Changer
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, inverted
 from nbannotate.core.events import Event, Listeners, Op
+from nbannotate.core.live_schema import LiveSchema
 from nbannotate.core.schema import Schema
+from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.tables import images_table
 from nbannotate.core.walk import Keep
-from nbannotate.errors import ConflictError, ImageError, NbannotateError
+from nbannotate.errors import (
+    ConflictError,
+    ImageError,
+    NbannotateError,
+    SchemaError,
+    StaleSchemaError,
+)
 from nbannotate.images import ImageSource, size
 from nbannotate.store import Store
+
+_TRIES = 3
+"""How often a commit is tried again while others edit the scheme."""
 
 Order = Literal["sequential", "random"] | Callable[[Sequence[str]], Iterable[str]]
 
@@ -109,13 +121,37 @@ class Project:
         self._seconds = store.seconds()
 
     @property
-    def schema(self) -> Schema:
-        """The scheme of the store."""
-        return self.store.schema
+    def schema(self) -> LiveSchema:
+        """The scheme of the store, with what edits it."""
+        return LiveSchema(
+            self.store.schema_record.schema,
+            lambda planner, dry_run: self.edit_schema(planner, dry_run=dry_run),
+        )
 
     @schema.setter
     def schema(self, schema: Schema) -> None:
         self.store.schema = schema
+
+    def edit_schema(self, planner: Planner, *, dry_run: bool = False) -> SchemaChange:
+        """Make an edit of the scheme as one step, labels included, then tell the listeners.
+
+        Parameters
+        ----------
+        planner
+            One of the edits in `nbannotate.core.schema_edits`, given the scheme as it is.
+        dry_run
+            Whether only to say what it would do.
+
+        Raises
+        ------
+        SchemaError
+            If the scheme or labels stand against it; nothing is then changed.
+        """
+        with self.lock:
+            change = self.store.edit_schema(planner, annotator=self.annotator, dry_run=dry_run)
+            if change.batch is not None:
+                self._tell("edit", Batch(change.batch, self.annotator, None, 0.0, change.edits))
+            return change
 
     @property
     def labels(self) -> pd.DataFrame:
@@ -150,7 +186,7 @@ class Project:
     def dataset(self) -> Dataset:
         """Labels, images and scheme together."""
         with self.lock:
-            return Dataset(self.labels, self.images, self.schema)
+            return Dataset(self.labels, self.images, self.store.schema_record.schema)
 
     @property
     def progress(self) -> Progress:
@@ -231,8 +267,11 @@ class Project:
             if message is not None and message[1] <= self.store.acknowledged(message[0]):
                 self.refresh()  # it may have been saved by a commit that did not return
                 return None
-            edits = self._changer().edits(changes, seconds)
-            return self._apply("edit", edits, seconds=seconds, message=message)
+            changes = list(changes)
+            for _ in range(_TRIES):
+                with suppress(StaleSchemaError):
+                    return self._commit(changes, seconds, message)
+            return self._commit(changes, seconds, message)
 
     def undo(self, *, message: tuple[str, int] | None = None) -> Event | None:
         """Take back the last step that is not taken back; None if there is none.
@@ -313,12 +352,21 @@ class Project:
             f"order {order!r} is unknown; use 'sequential', 'random' or a callable"
         )
 
-    def _changer(self) -> Changer:
+    def _commit(
+        self, changes: Sequence[Change], seconds: float | None, message: tuple[str, int] | None
+    ) -> Event | None:
+        record = self.store.schema_record
+        if message is not None:  # a browser may not have heard yet of an edit of the scheme
+            changes = [record.followed_change(change) for change in changes]
+        edits = self._changer(record.schema).edits(changes, seconds)
+        return self._apply("edit", edits, seconds=seconds, message=message)
+
+    def _changer(self, schema: Schema) -> Changer:
         def labels_of(image: str) -> list[Row]:
             return self.store.labels_of([image])[image]
 
         return Changer(
-            self.schema,
+            schema,
             labels_of=labels_of,
             label=self.store.label,
             image=lambda image: self.store.images_of([image]).get(image),
@@ -333,8 +381,11 @@ class Project:
     ) -> Event | None:
         edits = [] if batch is None else inverted(self.store.batch(batch))
         try:
+            if not any(edit.op == "schema" for edit in edits):
+                record = self.store.schema_record
+                edits = [record.followed_edit(edit) for edit in edits]
             return self._apply(op, edits, reverses=batch, message=message)
-        except ConflictError as error:
+        except (ConflictError, SchemaError) as error:
             assert batch is not None
             self._undo.drop(batch)  # else it would stand before all others
             self._has_passed_over = True
@@ -351,7 +402,9 @@ class Project:
         reverses: int | None = None,
         message: tuple[str, int] | None = None,
     ) -> Event | None:
-        images = dict.fromkeys(edit.image for edit in edits)
+        # An edit of the scheme may touch every image; to read their sizes would take for ever.
+        is_of_schema = any(edit.op == "schema" for edit in edits)
+        images = {} if is_of_schema else dict.fromkeys(edit.image for edit in edits)
         number = self.store.apply(
             edits,
             annotator=self.annotator,
@@ -362,8 +415,11 @@ class Project:
         )
         if number is None:
             return None
-        others = self._others(number)
-        batch = Batch(number, self.annotator, reverses, seconds or 0.0, tuple(edits))
+        return self._tell(op, Batch(number, self.annotator, reverses, seconds or 0.0, tuple(edits)))
+
+    def _tell(self, op: Op, batch: Batch) -> Event:
+        """Take in a batch of our own, and those of others before it, and tell the listeners."""
+        others = self._others(batch.number)
         event = self._take_in(op, batch)
         self._listeners.tell(*others, event)
         return event

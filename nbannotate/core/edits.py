@@ -7,26 +7,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Op = Literal["create", "update", "delete", "image"]
+Op = Literal["create", "update", "delete", "image", "schema"]
 Row = dict[str, Any]
 """One label or image as JSON values; times are microseconds since 1970, UTC."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of one label, or of one image's own fields.
+    """One change of one label, of one image's own fields, or of the label scheme.
 
     Parameters
     ----------
     op
-        ``create``, ``update`` or ``delete`` of a label; ``image`` for status, note and the like.
+        ``create``, ``update`` or ``delete`` of a label; ``image`` for status, note and the like;
+        ``schema`` for the scheme.
     image
-        Key of the image.
+        Key of the image; empty for ``schema``.
     label_id
-        The label; None for ``image``.
+        The label; None for ``image`` and ``schema``.
     before, after
         The whole row for what a delete removes and a create adds; for ``update`` and ``image``
-        the fields that change.
+        the fields that change; for ``schema`` the whole scheme, as `SchemaRecord.to_dict` has it.
     """
 
     op: Op

@@ -37,7 +37,12 @@ class Event:
     @property
     def images(self) -> tuple[str, ...]:
         """Keys of the images it touched, in order."""
-        return tuple(dict.fromkeys(edit.image for edit in self.edits))
+        return tuple(dict.fromkeys(edit.image for edit in self.edits if edit.op != "schema"))
+
+    @property
+    def changes_schema(self) -> bool:
+        """Whether it changed the label scheme."""
+        return any(edit.op == "schema" for edit in self.edits)
 
 
 class Listeners:

@@ -34,6 +34,7 @@ class Replay:
         """By their key, in the order in which they were first touched, with all columns."""
         self.deleted: dict[str, int] = {}
         """When each label that is gone was deleted, in microseconds since 1970, UTC."""
+        self._of_schema: int | None = None  # the batch of the last edit of the scheme
 
     def take(self, row: Row) -> None:
         """Take in one row of the history.
@@ -41,14 +42,20 @@ class Replay:
         Parameters
         ----------
         row
-            seq, at, annotator, seconds, op, label_id, image, before, after and facts (path, width
-            and height of the image, if they were new with this edit).
+            seq, batch, at, annotator, seconds, op, label_id, image, before, after and facts (path,
+            width and height of the image, if they were new with this edit).
 
         Raises
         ------
         StoreError
             If it cannot be played; the message has its number. Nothing of it is then taken in.
         """
+        if row["op"] == "schema":  # the first row of its batch
+            self._of_schema = row["batch"]
+            return
+        if row["batch"] == self._of_schema:  # which is no work on an image
+            image = self.images.get(row["image"], UNTOUCHED)
+            row = {**row, "annotator": image["annotator"]}
         play = _PLAYERS.get(row["op"])
         if play is None:
             raise _broken(row, "is of a newer nbannotate; upgrade with: pip install -U nbannotate")

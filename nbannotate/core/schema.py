@@ -206,12 +206,19 @@ class Schema:
         kept = [attribute if a.name == attribute.name else a for a in self.attributes]
         return self._replaced(attributes=kept if attribute.name in names else [*kept, attribute])
 
-    def extended(self, other: Schema) -> Schema:
+    def extended(self, other: Schema, *, given: Iterable[int] = ()) -> Schema:
         """The scheme with what `other` has and it lacks; ids of its own stay as they are.
 
         A class that both have by name keeps this scheme's id; one whose id is taken gets a new one.
+
+        Parameters
+        ----------
+        other
+            Another scheme.
+        given
+            Ids that were given once and are taken, though no class has them any more.
         """
-        taken = set(self._by_id)
+        taken = {*self._by_id, *given}
 
         def new(theirs: Iterable[LabelClass], role: Role) -> list[dict[str, Any]]:
             rows = []

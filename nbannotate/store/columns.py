@@ -79,7 +79,8 @@ def _is_json(column: sa.Column[Any]) -> bool:
 def _series(parts: list[Any], column: sa.Column[Any]) -> pd.Series[Any]:
     if _is_json(column):
         return pd.Series(np.concatenate([_objects([]), *parts]))
-    array = pa.chunked_array(parts, _arrow_type(column))
+    kind = _arrow_type(column)
+    array = pa.chunked_array(parts or [pa.array([], kind)], kind)  # pandas wants one chunk at least
     found: pd.Series[Any] = array.to_pandas(types_mapper=_PANDAS.get)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -44,13 +44,15 @@ def history_frame(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:
     columns = [column.name for column in tables.history.columns]
     frame = pd.DataFrame(rows, columns=columns).set_index("seq")
     frame["at"] = _times(frame["at"])
-    names = _names(schema)
+    of_schema = frame["op"] == "schema"
+    names = {**_former_names(frame.loc[of_schema, "before"]), **_names(schema)}
     for column in ("before", "after"):
         frame[column] = pd.Series(
             [_named(value, names) for value in frame[column]], index=frame.index, dtype=object
         )
     for column in ("annotator", "op", "label_id", "image"):
         frame[column] = frame[column].astype("string")
+    frame.loc[of_schema, "image"] = pd.NA
     for column in ("batch", "reverses"):
         frame[column] = frame[column].astype("Int64")
     frame["seconds"] = frame["seconds"].astype("float64")
@@ -60,6 +62,14 @@ def history_frame(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:
 
 def _names(schema: Schema) -> dict[int, str]:
     return {c.id: c.name for c in (*schema.classes, *schema.tag_choices)}
+
+
+def _former_names(schemas: Iterable[Row]) -> dict[int, str]:
+    """Names of classes that may have left the scheme."""
+    names: dict[int, str] = {}
+    for values in schemas:
+        names |= _names(Schema.from_dict(values))
+    return names
 
 
 def _named(value: Any, names: dict[int, str]) -> Any:

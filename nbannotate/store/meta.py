@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nbannotate.core.edits import Row
+from nbannotate.core.edits import Edit, Row
 from nbannotate.core.schema import Schema
-from nbannotate.errors import SchemaError, StoreError
+from nbannotate.core.schema_record import SchemaRecord
+from nbannotate.errors import ConflictError, SchemaError, StoreError
 from nbannotate.store import tables
 
 MERGED = "merged"
@@ -98,28 +99,57 @@ class SchemaCell:
 
     def __init__(self) -> None:
         self._stored: Row = {}
-        self._schema = Schema()
+        self._record = SchemaRecord(Schema())
 
-    def read(self, connection: sa.Connection) -> Schema:
-        """The scheme as it is now."""
+    def read(self, connection: sa.Connection) -> SchemaRecord:
+        """The scheme as it is now, and what left it."""
         # Another process may have changed it, and an id must never get a second meaning.
         query = sa.select(tables.meta.c.value).where(tables.meta.c.key == "schema")
         stored = connection.scalar(query) or {}
         if stored != self._stored:
-            self._schema, self._stored = Schema.from_dict(stored), stored
-        return self._schema
+            self._record = SchemaRecord.from_dict(stored, stored.get("given", ()))
+            self._stored = stored
+        return self._record
 
-    def write(self, connection: sa.Connection, schema: Schema) -> None:
-        """Put another scheme in its place; `SchemaError` if an id would be lost."""
-        stored = self.read(connection)
-        kept = {c.id for c in (*schema.classes, *schema.tag_choices)}
-        for item in (*stored.classes, *stored.tag_choices):
-            if item.id not in kept:
-                raise SchemaError(
-                    f"the scheme would lose {item.name!r} (id {item.id}), which labels and their "
-                    "history may need; set it to retired=True instead"
+    def write(self, connection: sa.Connection, record: SchemaRecord) -> None:
+        """Put another scheme in its place. Ids that were given once stay given."""
+        given = self.read(connection).given | record.given
+        write_meta(connection, "schema", {**record.to_dict(), "given": sorted(given)})
+
+    def change(self, connection: sa.Connection, edit: Edit) -> Edit:
+        """Make an edit of the scheme; returns it with the scheme as it really was and is.
+
+        What others have changed in other parts of the scheme since stays: an undo takes back
+        its own step only. `ConflictError` if they have changed the same part.
+        """
+        now = self.read(connection).to_dict()
+        before, after = edit.before or {}, edit.after or {}
+        values = dict(now)
+        for part in ("classes", "tags", "attributes"):
+            if before.get(part) == after.get(part):
+                continue
+            if now.get(part) != before.get(part):
+                raise ConflictError(
+                    f"someone has changed the {part} of the scheme since; look at it as it is now"
                 )
-        write_meta(connection, "schema", schema.to_dict())
+            values[part] = after.get(part)
+        was, becomes = before.get("departed", []), after.get("departed", [])
+        kept = [row for row in now.get("departed", []) if row not in was or row in becomes]
+        values["departed"] = [*kept, *(row for row in becomes if row not in was)]
+        record = SchemaRecord.from_dict(values)
+        self.write(connection, record)
+        return Edit("schema", "", before=now, after=record.to_dict())
+
+
+def refuse_smaller(record: SchemaRecord, schema: Schema) -> None:
+    """`SchemaError` if a class of the scheme is not in the other."""
+    kept = {c.id for c in (*schema.classes, *schema.tag_choices)}
+    for item in (*record.schema.classes, *record.schema.tag_choices):
+        if item.id not in kept:
+            raise SchemaError(
+                f"the scheme would lose {item.name!r} (id {item.id}), which labels and their "
+                f"history may need; schema.remove({item.name!r}, move_to=...) moves its labels"
+            )
 
 
 def _insert(connection: sa.Connection, values: Row) -> None:

@@ -111,7 +111,10 @@ class _Found:
             self.lost.append("the id of the store: unsaved edits in a browser will not find it")
             store_id = str(uuid.uuid4())
         connection.execute(sa.delete(tables.meta))
-        meta = {"version": tables.VERSION, "id": store_id, "schema": self._schema.to_dict()}
+        stored: Any = self._meta.get("schema") or {}
+        past = {key: stored[key] for key in ("departed", "given") if key in stored}
+        schema = {**self._schema.to_dict(), **past}  # so that no id gets a second meaning
+        meta = {"version": tables.VERSION, "id": store_id, "schema": schema}
         if MERGED in self._meta:
             meta[MERGED] = self._meta[MERGED]
         for table, rows in (
@@ -259,6 +262,8 @@ class _Found:
 
 def _is_edit(row: Row) -> bool:
     """Whether what it has before and after are fields of a label or image."""
+    if row["op"] == "schema":
+        return isinstance(row["before"], dict) and isinstance(row["after"], dict)
     fields = set(tables.IMAGE_FIELDS if row["op"] == "image" else tables.LABEL_FIELDS)
     before, after = row["before"], row["after"]
     if not all(isinstance(v, dict) and set(v) <= fields for v in (before, after) if v is not None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,7 +16,10 @@ import sqlalchemy as sa
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
+from nbannotate.core.live_schema import LiveSchema
 from nbannotate.core.schema import Schema
+from nbannotate.core.schema_edits import Planner, SchemaChange
+from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
 from nbannotate.store import tables, tallies, upkeep
@@ -23,9 +27,10 @@ from nbannotate.store.columns import read_columns
 from nbannotate.store.database import Database
 from nbannotate.store.files import refuse_remains
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
-from nbannotate.store.meta import SchemaCell, set_up
+from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
 from nbannotate.store.past import When, columns_at, last_batches
 from nbannotate.store.postgres import is_postgres, open_postgres
+from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
 from nbannotate.store.snapshot import write_snapshot
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.summary import Summary, summarise
@@ -80,23 +85,58 @@ class Store:
         return list(self._database.notes)
 
     @property
-    def schema(self) -> Schema:
-        """The scheme of the labels in the store, as it is now."""
-        with self._database.reading() as connection:
-            return self._schema.read(connection)
+    def schema(self) -> LiveSchema:
+        """The scheme of the labels in the store, as it is now, with what edits it."""
+        return LiveSchema(
+            self.schema_record.schema,
+            lambda planner, dry_run: self.edit_schema(planner, dry_run=dry_run),
+        )
 
     @schema.setter
     def schema(self, schema: Schema) -> None:
         with self._database.writing() as connection:
-            self._schema.write(connection, schema)
+            record = self._schema.read(connection)
+            refuse_smaller(record, schema)
+            self._put_schema(connection, record, record.with_schema(schema))
+
+    @property
+    def schema_record(self) -> SchemaRecord:
+        """The scheme as it is now, with what became of classes that left it."""
+        with self._database.reading() as connection:
+            return self._schema.read(connection)
 
     def extend_schema(self, schema: Schema) -> None:
-        """Add to the store's scheme what this one has and it lacks; see `Schema.extended`."""
+        """Add to the store's scheme what this one has and it lacks; see `SchemaRecord.extended`."""
         with self._database.writing() as connection:
-            stored = self._schema.read(connection)
-            extended = stored.extended(schema)
-            if extended != stored:
-                self._schema.write(connection, extended)
+            record = self._schema.read(connection)
+            self._put_schema(connection, record, record.extended(schema))
+
+    def edit_schema(
+        self, planner: Planner, *, annotator: str | None = None, dry_run: bool = False
+    ) -> SchemaChange:
+        """Make an edit of the scheme, its labels and images as one batch.
+
+        Parameters
+        ----------
+        planner
+            One of the edits in `nbannotate.core.schema_edits`, given the scheme as it is.
+        annotator
+            Who makes it.
+        dry_run
+            Whether only to say what it would do.
+
+        Raises
+        ------
+        SchemaError
+            If the scheme or labels stand against it; nothing is then changed.
+        """
+        database = self._database
+        with database.reading() if dry_run else database.writing() as connection:
+            record = self._schema.read(connection)
+            change = change_of(connection, record, planner(record), dry_run=dry_run)
+            if dry_run or not change.edits:
+                return change
+            return replace(change, batch=self._write(connection, change.edits, annotator))
 
     @property
     def labels(self) -> pd.DataFrame:
@@ -115,14 +155,15 @@ class Store:
         """Every edit ever made, oldest first, as a DataFrame, a copy."""
         query = sa.select(tables.history).order_by(tables.history.c.seq)
         with self._database.lock:
-            return history_frame(self._database.rows(query), self.schema)
+            return history_frame(self._database.rows(query), self.schema_record.schema)
 
     @property
     def dataset(self) -> Dataset:
         """Labels, images and scheme together."""
         with self._database.reading() as connection:
             images = images_frame(read_columns(connection, tables.images))
-            return _dataset(self._labels(connection), images, self._schema.read(connection))
+            schema = self._schema.read(connection).schema
+            return _dataset(self._labels(connection), images, schema)
 
     def at(self, when: When) -> Dataset:
         """The dataset as it was, rebuilt from the history; with the scheme as it is now.
@@ -140,7 +181,7 @@ class Store:
         """
         with self._database.reading() as connection:
             labels, images = columns_at(connection, when)
-            schema = self._schema.read(connection)
+            schema = self._schema.read(connection).schema
         return _dataset(labels_frame(labels, schema), images_frame(images), schema)
 
     def snapshot(self, folder: str | Path) -> Path:
@@ -162,7 +203,7 @@ class Store:
         """
         path = Path(folder).expanduser()
         with self._database.reading() as connection:
-            write_snapshot(connection, self._schema.read(connection), path)
+            write_snapshot(connection, self._schema.read(connection).schema, path)
         return path
 
     @property
@@ -216,36 +257,9 @@ class Store:
                 return None
             if not edits:
                 return None
-            last = connection.execute(_LAST).first()
-            batch = 1 if last is None else last.batch + 1
-            if last is not None:  # another process may have written it, by a faster clock
-                self._last_at = max(self._last_at, last.at)
-            at = self.now()
-            write(connection, edits, at)
-            touched = {"annotator": annotator, "updated": at}
-            news = touch(connection, edits, seconds or 0.0, touched, facts)
-            connection.execute(
-                sa.insert(tables.history),
-                [
-                    {
-                        "batch": batch,
-                        "reverses": reverses,
-                        "at": at,
-                        "annotator": annotator,
-                        # Once a batch, so that the sum over the history is the time spent.
-                        "seconds": seconds if place == 0 else 0.0,
-                        "op": edit.op,
-                        "label_id": edit.label_id,
-                        "image": edit.image,
-                        "before": edit.before,
-                        "after": edit.after,
-                        "facts": news.pop(edit.image, None),
-                    }
-                    for place, edit in enumerate(edits)
-                ],
+            return self._write(
+                connection, edits, annotator, seconds=seconds, reverses=reverses, facts=facts
             )
-            tallies.keep(connection, edits, seconds or 0.0, batch)
-        return batch
 
     def acknowledged(self, client: str) -> int:
         """Number of the last message of this client that took effect; 0 for none."""
@@ -358,7 +372,7 @@ class Store:
     def summary(self) -> Summary:
         """Numbers of images by status, labels by class, and what each annotator did."""
         with self._database.reading() as connection:
-            return summarise(connection, self._schema.read(connection))
+            return summarise(connection, self._schema.read(connection).schema)
 
     def merge(self, parts: Sequence[Part]) -> MergeReport:
         """Add what other stores hold, as `nbannotate.store.read_parts` has read it.
@@ -374,7 +388,7 @@ class Store:
 
         It reads everything: some seconds for a hundred thousand labels.
         """
-        return upkeep.check(self._database, self._schema.read)
+        return upkeep.check(self._database, lambda connection: self._schema.read(connection).schema)
 
     def backup(self, path: str | Path) -> Path:
         """Copy the store into a new file while it is in use; see `nbannotate.store.restore`.
@@ -406,10 +420,72 @@ class Store:
             self._last_at = max(time.time_ns() // 1000, self._last_at + 1)
             return self._last_at
 
+    def _write(
+        self,
+        connection: sa.Connection,
+        edits: Sequence[Edit],
+        annotator: str | None,
+        *,
+        seconds: float | None = None,
+        reverses: int | None = None,
+        facts: Mapping[str, Row] | None = None,
+    ) -> int:
+        """Write the edits as the next batch; returns its number."""
+        last = connection.execute(_LAST).first()
+        batch = 1 if last is None else last.batch + 1
+        if last is not None:  # another process may have written it, by a faster clock
+            self._last_at = max(self._last_at, last.at)
+        at = self.now()
+        was = self._schema.read(connection)
+        of_schema = any(edit.op == "schema" for edit in edits)
+        if of_schema:
+            # First, also in an undo: who replays the history then knows what kind of batch it is.
+            schemas = [self._schema.change(connection, e) for e in edits if e.op == "schema"]
+            edits = [*schemas, *(edit for edit in edits if edit.op != "schema")]
+        write(connection, edits, at)
+        # An edit of the scheme is no work on an image.
+        values: Row = {"updated": at} if of_schema else {"updated": at, "annotator": annotator}
+        news = touch(connection, edits, seconds or 0.0, values, facts)
+        record = self._schema.read(connection) if of_schema else was
+        refuse_gone(record, edits)
+        if of_schema:
+            refuse_lost(connection, was, record)
+        connection.execute(
+            sa.insert(tables.history),
+            [
+                {
+                    "batch": batch,
+                    "reverses": reverses,
+                    "at": at,
+                    "annotator": annotator,
+                    # Once a batch, so that the sum over the history is the time spent.
+                    "seconds": seconds if place == 0 else 0.0,
+                    "op": edit.op,
+                    "label_id": edit.label_id,
+                    "image": edit.image,
+                    "before": edit.before,
+                    "after": edit.after,
+                    "facts": news.pop(edit.image, None),
+                }
+                for place, edit in enumerate(edits)
+            ],
+        )
+        tallies.keep(connection, edits, seconds or 0.0, batch)
+        return batch
+
+    def _put_schema(
+        self, connection: sa.Connection, record: SchemaRecord, wanted: SchemaRecord
+    ) -> None:
+        if record == SchemaRecord(Schema()):  # the first scheme is where a history begins
+            self._schema.write(connection, wanted)
+        elif wanted != record:
+            edit = Edit("schema", "", before=record.to_dict(), after=wanted.to_dict())
+            self._write(connection, [edit], None)
+
     def _labels(self, connection: sa.Connection) -> pd.DataFrame:
         with collector_off():
             columns = read_columns(connection, tables.labels)
-            return labels_frame(columns, self._schema.read(connection))
+            return labels_frame(columns, self._schema.read(connection).schema)
 
     def _take(self, connection: sa.Connection, client: str, seq: int) -> bool:
         column = tables.clients.c

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import groupby
 
 import sqlalchemy as sa
 
@@ -14,12 +15,18 @@ from nbannotate.store.database import rows_among
 
 
 def write(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
-    """Write the edits in order; `ConflictError` if a row is not as one has it ``before``."""
+    """Write what the edits do to labels; `ConflictError` if a row is not as one has it ``before``.
+
+    Edits that follow one another and set the same fields go in one statement.
+    """
     draft = _draft(connection, edits)
     for edit in edits:
-        _refuse_conflict(edit, draft)
-        _change(connection, edit, at)
+        if edit.op != "schema":
+            _refuse_conflict(edit, draft)
         draft.take(edit)
+    of_labels = [edit for edit in edits if edit.label_id is not None]
+    for _, alike in groupby(of_labels, lambda edit: (edit.op, tuple(edit.after or ()))):
+        _change(connection, list(alike), at)
 
 
 def touch(
@@ -29,23 +36,46 @@ def touch(
     values: Row,
     facts: Mapping[str, Row] | None,
 ) -> dict[str, Row]:
-    """Note on the images who worked on them last and, on the first, for how long.
+    """Write what the edits do to images, and who worked on them.
+
+    Parameters
+    ----------
+    connection
+        A transaction that writes.
+    edits
+        The edits.
+    seconds
+        Active time spent, noted on the first image.
+    values
+        Fields of every image, such as who worked on it last.
+    facts
+        What is known of some images.
 
     Returns
     -------
     Of each image the facts that its row did not have, for the history.
     """
-    keys = list(dict.fromkeys(edit.image for edit in edits))
-    rows = rows_among(connection, sa.select(tables.images), tables.images.c.image, keys)
-    known = {row["image"]: row for row in rows}
+    changes: dict[str, Row] = {}
+    for edit in edits:
+        if edit.op == "schema":
+            continue
+        of_image = changes.setdefault(edit.image, {})
+        if edit.op == "image":
+            of_image.update(edit.after or {})
+    query = sa.select(tables.images)
+    there = rows_among(connection, query, tables.images.c.image, list(changes))
+    known = {row["image"]: row for row in there}
     news: dict[str, Row] = {}
-    for place, image in enumerate(keys):
-        old = known.get(image, {})
-        about = (facts or {}).get(image, {})
+    for image, of_image in changes.items():
+        old, about = known.get(image, {}), (facts or {}).get(image, {})
         new = {name: value for name, value in about.items() if old.get(name) != value}
         if new:
             news[image] = new
-        _change_image(connection, image, {**new, **values}, seconds if place == 0 else 0.0)
+        changes[image] = {**new, **values, **of_image}
+    if changes:
+        first = next(iter(changes))
+        _change_image(connection, first, changes.pop(first), seconds)
+        _change_images(connection, changes, known)
     return news
 
 
@@ -53,7 +83,10 @@ def _draft(connection: sa.Connection, edits: Sequence[Edit]) -> Draft:
     """The labels and images of the edits as they are now."""
     ids = list(dict.fromkeys(edit.label_id for edit in edits if edit.label_id is not None))
     keys = list(dict.fromkeys(edit.image for edit in edits if edit.op == "image"))
-    label_rows = rows_among(connection, sa.select(tables.labels), tables.labels.c.label_id, ids)
+    # Only what is compared is read: of a large batch of updates that is far less than all.
+    names = {"label_id"}.union(*(edit.before or () for edit in edits if edit.label_id is not None))
+    columns = [column for column in tables.labels.c if column.name in names]
+    label_rows = rows_among(connection, sa.select(*columns), tables.labels.c.label_id, ids)
     image_rows = rows_among(connection, sa.select(tables.images), tables.images.c.image, keys)
     labels = {row["label_id"]: row for row in label_rows}
     images = {row["image"]: row for row in image_rows}
@@ -76,18 +109,41 @@ def _refuse_conflict(edit: Edit, draft: Draft) -> None:
                 )
 
 
-def _change(connection: sa.Connection, edit: Edit, at: int) -> None:
-    table = tables.labels
-    if edit.op == "image":
-        _change_image(connection, edit.image, {**(edit.after or {}), "updated": at})
-    elif edit.op == "create":
-        connection.execute(sa.insert(table), {**(edit.after or {}), "updated": at})
-    elif edit.op == "update":
-        where = table.c.label_id == edit.label_id
-        values = {**(edit.after or {}), "updated": at}
-        connection.execute(sa.update(table).where(where), values)
+def _change(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
+    """Write edits of labels that have the same op and fields."""
+    table, op = tables.labels, edits[0].op
+    if op == "create":
+        connection.execute(
+            sa.insert(table), [{**(edit.after or {}), "updated": at} for edit in edits]
+        )
+        return
+    where = table.c.label_id == sa.bindparam("of_label")
+    if op == "update":
+        connection.execute(
+            sa.update(table).where(where),
+            [{**(edit.after or {}), "updated": at, "of_label": edit.label_id} for edit in edits],
+        )
     else:
-        connection.execute(sa.delete(table).where(table.c.label_id == edit.label_id))
+        connection.execute(
+            sa.delete(table).where(where), [{"of_label": edit.label_id} for edit in edits]
+        )
+
+
+def _change_images(
+    connection: sa.Connection, rows: Mapping[str, Row], there: Container[str]
+) -> None:
+    table = tables.images
+
+    def kind(item: tuple[str, Row]) -> tuple[bool, tuple[str, ...]]:
+        return item[0] in there, tuple(sorted(item[1]))
+
+    for (is_there, _), alike in groupby(sorted(rows.items(), key=kind), kind):
+        if is_there:
+            update = sa.update(table).where(table.c.image == sa.bindparam("of_image"))
+            connection.execute(update, [{**row, "of_image": image} for image, row in alike])
+        else:
+            new = [{"image": image, **row, "seconds": 0.0} for image, row in alike]
+            connection.execute(sa.insert(table), new)
 
 
 def _change_image(connection: sa.Connection, image: str, values: Row, seconds: float = 0.0) -> None:

@@ -13,6 +13,7 @@ import ipywidgets
 import pandas as pd
 
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.live_schema import LiveSchema
 from nbannotate.core.schema import Schema
 from nbannotate.core.walk import Walk
 from nbannotate.errors import ImageError, LabelError, NbannotateError
@@ -140,9 +141,12 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         return self._project.history
 
     @property
-    def schema(self) -> Schema:
-        """What labels may be."""
-        return self._project.schema
+    def schema(self) -> LiveSchema:
+        """What labels may be; its methods edit it: ``ann.schema.rename("car", "vehicle")``."""
+        return LiveSchema(
+            self.store.schema_record.schema,
+            lambda planner, dry_run: self._controller.edit_schema(planner, dry_run=dry_run),
+        )
 
     @property
     def dataset(self) -> Dataset:

@@ -10,12 +10,14 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+from nbannotate.core.schema_edits import Planner, SchemaChange, SchemaPlan
+from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.walk import Walk
-from nbannotate.errors import LabelError
+from nbannotate.errors import LabelError, NbannotateError
 from nbannotate.project import Event, Project
 from nbannotate.widgets import keys as keymap
 from nbannotate.widgets import messages
@@ -69,6 +71,7 @@ class Controller:
         self._asked: str | None = None
         self._touched: set[str] = set()
         self._events: list[Event] = []
+        self._is_schema_new = False
         self._stamp: Stamp | None = None  # of the message that is being taken
         self._writers: dict[str, str] = {}
         self._notes_told = len(project.store.notes)
@@ -127,10 +130,7 @@ class Controller:
     def filter(self, wanted: Filter) -> None:
         """Show only some of the images."""
         with self.changing():
-            self._filter = wanted
-            self.walk.keep(
-                self.project.keeps(wanted.status, class_id=wanted.class_id, text=wanted.text)
-            )
+            self._keep(wanted)
 
     def select(self, label_id: str | None) -> None:
         """Select a label in the browser, on its image."""
@@ -156,6 +156,20 @@ class Controller:
         """Take in, and show, what others have committed to the store."""
         with self.changing():
             self.project.refresh()
+
+    def edit_schema(self, planner: Planner, *, dry_run: bool = False) -> SchemaChange:
+        """Make an edit of the scheme; refused where its keys are those of actions."""
+
+        def checked(record: SchemaRecord) -> SchemaPlan:
+            plan = planner(record)
+            schema = plan.after.schema
+            with warnings.catch_warnings():  # it warns when the browser is told
+                warnings.simplefilter("ignore", keymap.KeyConflict)
+                keymap.assign(schema, self._keys, shapes=bool(schema.classes))
+            return plan
+
+        with self.changing():
+            return self.project.edit_schema(checked, dry_run=dry_run)
 
     def configure(self) -> None:
         """Tell the browser the scheme and the keys, as they are now."""
@@ -218,6 +232,14 @@ class Controller:
             case messages.Nothing():
                 pass
 
+    def _keep(self, wanted: Filter) -> None:
+        if wanted.class_id is not None:
+            wanted = replace(wanted, class_id=self.project.store.schema_record.now(wanted.class_id))
+        self._filter = wanted
+        self.walk.keep(
+            self.project.keeps(wanted.status, class_id=wanted.class_id, text=wanted.text)
+        )
+
     def _trusted(self, change: Mapping[str, Any], client: str) -> Mapping[str, Any]:
         """The change without what its client has seen, if the label is as that client left it.
 
@@ -231,7 +253,7 @@ class Controller:
         return self.project.status(image) == "todo"
 
     def _follow(self, event: Event | None) -> None:
-        if event is not None:
+        if event is not None and not event.changes_schema:  # that is nowhere, or everywhere
             self._show_image(event.images[0])
 
     def _show_image(self, image: str) -> None:
@@ -255,6 +277,7 @@ class Controller:
 
     def _listen(self, event: Event) -> None:
         self._touched.update(event.images)
+        self._is_schema_new |= event.changes_schema
         for edit in event.edits:
             if self._stamp is not None and event.op != "other":
                 self._writers[str(edit.label_id)] = self._stamp[0]
@@ -307,6 +330,20 @@ class Controller:
             "select": self._asked,
         }
 
+    def _new_config(self) -> dict[str, Any]:
+        """The trait that tells of a new scheme; empty where it is the one the browser has."""
+        if not self._is_schema_new:
+            return {}
+        self._is_schema_new = False
+        if self._filter.class_id is not None:
+            self._keep(self._filter)
+        try:
+            config = self._config()
+        except NbannotateError as error:  # another's edit, with a key that is an action's here
+            self.problems.report(error, "the scheme")
+            return {}
+        return {"config": config}
+
     def _show(self) -> None:
         notes = self.project.store.notes
         if len(notes) > self._notes_told:  # each is said once
@@ -314,12 +351,14 @@ class Controller:
             self.problems.say(notes[-1])
         touched, self._touched = self._touched, set()
         inbox = self._inbox
+        config = self._new_config()  # before the view: the filter may follow the scheme
         self.screen.show(
             self._view(),
             touched,
             acked=inbox.acked,
             resend=inbox.resend,
             conflicts=inbox.conflicts,
+            **config,
         )
         if self.attached.names:
             selected = self.selected

@@ -569,7 +569,7 @@ def replayed(store):
                 labels[edit.label_id] = dict(edit.after)
             elif edit.op == "update":
                 labels[edit.label_id].update(edit.after)
-            else:
+            elif edit.op == "delete":
                 del labels[edit.label_id]
     return {i: without_time(row) for i, row in labels.items()}, images
 
