@@ -139,6 +139,8 @@ def _reached(
                 found[rowid] = row
         except sqlite3.Error as error:
             return error.sqlite_errorcode & 0xFF
+        except UnicodeDecodeError:  # of SQLite's message, which quotes a damaged text
+            return sqlite3.SQLITE_ERROR
         return sqlite3.SQLITE_OK
 
     failed = take("ORDER BY rowid")

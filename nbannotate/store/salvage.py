@@ -268,6 +268,9 @@ def _is_edit(row: Row) -> bool:
     before, after = row["before"], row["after"]
     if not all(isinstance(v, dict) and set(v) <= fields for v in (before, after) if v is not None):
         return False
+    # Damage may have got into the one and not into the other.
+    if any(row[n] != v[n] for v in (before, after) if v for n in ("label_id", "image") if n in v):
+        return False
     if row["op"] == "create":
         return after is not None and all(after.get(name) is not None for name in _NEEDED)
     return row["op"] == "delete" or after is not None
