@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import nbannotate as nba
+from nbannotate import cli
 from nbannotate.core import registry
 from nbannotate.demo import photos
 from nbannotate.widgets.keys import DEFAULTS
@@ -36,7 +37,9 @@ def test_the_code_of_the_readme_runs_and_does_what_it_says(namespace):
     assert len(nba.read("labels.json").labels) == 1
     assert Path("yolo/data.yaml").is_file()
     with nba.open("labels.db") as store:
-        assert len(store.labels) == len(store.history) == 1
+        assert len(store.labels) == 1
+        assert store.history["op"].value_counts().to_dict() == {"create": 1, "schema": 2}
+        assert "plant" in [item.name for item in store.schema.classes]
 
 
 def test_the_readme_names_the_formats_that_are_there_and_no_others():
@@ -67,6 +70,16 @@ def test_the_readme_names_the_formats_that_are_there_and_no_others():
 def test_the_keys_of_the_readme_are_the_defaults(action, key, said):
     assert DEFAULTS[action] == key
     assert said in README
+
+
+def test_the_shell_commands_of_the_readme_are_understood(namespace, capsys):
+    for name in ("ana.db", "ben.db"):
+        nba.open(name).close()
+    commands = re.findall(r"^\| `nbannotate ([^`]+)`", README, re.MULTILINE)
+
+    assert len(commands) == 5
+    for command in commands:
+        assert cli.main(command.split()) == 0, capsys.readouterr().err
 
 
 def test_the_links_of_the_readme_lead_to_files():

@@ -4,7 +4,7 @@
  */
 // @ts-check
 
-/** @import {Conflict, Edit, Label, Pending} from "./types.js" */
+/** @import {Change, Conflict, Edit, Label, Pending} from "./types.js" */
 /** @import {Desk} from "./desk.js" */
 
 import { boxOf } from "./geometry.js";
@@ -101,7 +101,11 @@ function wanted(seen, changes) {
  * @returns {Edit}
  */
 export function insisted(message, conflict) {
-  const changes = message.changes.flatMap((change) => {
+  const changes = message.changes.flatMap(again);
+  return { ...message, changes, goto: undefined };
+
+  /** @param {Change} change @returns {Change[]} */
+  function again(change) {
     if (change.op !== "update" && change.op !== "delete") return [change];
     if (change.label_id !== conflict.label_id) return [change];
     const { theirs } = conflict;
@@ -111,8 +115,7 @@ export function insisted(message, conflict) {
     return [/** @type {import("./types.js").Create} */ ({
       op: "create", label_id: change.label_id, image: message.image, ...label,
     })];
-  });
-  return { ...message, changes, goto: undefined };
+  }
 }
 
 /** What of a label is told to the kernel as seen. @param {Label} label @returns {Partial<Label>} */
