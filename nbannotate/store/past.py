@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.replay import replay
+from nbannotate.core.schema import Schema
 from nbannotate.errors import StoreError
 from nbannotate.store import tables
 from nbannotate.store.columns import frame_of
@@ -19,10 +20,19 @@ When = int | str | datetime | pd.Timestamp
 _CHUNK = 10_000  # rows
 
 
+def schema_at(connection: sa.Connection, when: When) -> Schema | None:
+    """The scheme as it was; None if it is still the same. `StoreError` if `when` is no moment."""
+    column = tables.history.c
+    later = sa.select(column.before).where(column.op == "schema", sa.not_(_until(connection, when)))
+    before = connection.scalar(later.order_by(column.seq).limit(1))
+    return None if before is None else Schema.from_dict(before)
+
+
 @collector_off()
 def columns_at(connection: sa.Connection, when: When) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Labels and images as they were; `StoreError` if `when` tells no moment."""
-    query = sa.select(tables.history).where(_until(when)).order_by(tables.history.c.seq)
+    until = _until(connection, when)
+    query = sa.select(tables.history).where(until).order_by(tables.history.c.seq)
     with connection.execute(query, execution_options={"yield_per": _CHUNK}) as result:
         labels, images = replay(dict(row) for row in result.mappings())
     return frame_of(labels.values(), tables.labels), frame_of(images.values(), tables.images)
@@ -51,12 +61,19 @@ def last_batches(annotator: str | None, depth: int) -> sa.Select[tuple[int, int 
     )
 
 
-def _until(when: When) -> sa.ColumnExpressionArgument[bool]:
+def _until(connection: sa.Connection, when: When) -> sa.ColumnElement[bool]:
     if not isinstance(when, int | np.integer):
         return tables.history.c.at <= _microseconds(when)
     if isinstance(when, bool) or when < 0:
         raise StoreError(f"{when} is no number of an edit; 0 is the store before the first")
-    return tables.history.c.seq <= int(when)
+    column = tables.history.c
+    # Half an edit of the scheme is no moment: its labels would have classes that are no more.
+    last = sa.select(column.batch).where(column.op == "schema", column.seq <= int(when))
+    last = last.order_by(column.seq.desc()).limit(1)
+    end = connection.scalar(
+        sa.select(sa.func.max(column.seq)).where(column.batch == last.scalar_subquery())
+    )
+    return column.seq <= max(int(when), end or 0)
 
 
 def _microseconds(when: str | datetime | pd.Timestamp) -> int:

@@ -28,7 +28,7 @@ from nbannotate.store.database import Database
 from nbannotate.store.files import refuse_remains
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
-from nbannotate.store.past import When, columns_at, last_batches
+from nbannotate.store.past import When, columns_at, last_batches, schema_at
 from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
 from nbannotate.store.snapshot import write_snapshot
@@ -166,13 +166,14 @@ class Store:
             return _dataset(self._labels(connection), images, schema)
 
     def at(self, when: When) -> Dataset:
-        """The dataset as it was, rebuilt from the history; with the scheme as it is now.
+        """The dataset as it was, with its scheme, rebuilt from the history.
 
         Parameters
         ----------
         when
-            Number of an edit (``store.history.index``), the last one to be in it; or a time, as
-            a datetime, pandas Timestamp or ISO text, with a time zone.
+            Number of an edit (``store.history.index``), the last one to be in it, with all of it
+            where it is a part of an edit of the scheme; or a time, as a datetime, pandas Timestamp
+            or ISO text, with a time zone.
 
         Raises
         ------
@@ -181,7 +182,7 @@ class Store:
         """
         with self._database.reading() as connection:
             labels, images = columns_at(connection, when)
-            schema = self._schema.read(connection).schema
+            schema = schema_at(connection, when) or self._schema.read(connection).schema
         return _dataset(labels_frame(labels, schema), images_frame(images), schema)
 
     def snapshot(self, folder: str | Path) -> Path:

@@ -142,6 +142,27 @@ def test_the_store_at_each_edit_is_what_it_was_then(store):
     assert_same_dataset(store.at(10**9), store.dataset)
 
 
+def test_the_scheme_is_that_of_the_moment(store):
+    commit(store, box("i"), box("j", label="dog"))
+    seen = {int(store.history.index[-1]): store.dataset}
+    for edit in (
+        lambda: store.schema.rename("cat", "lynx"),
+        lambda: store.schema.remove("dog", move_to="lynx"),
+        lambda: store.schema.add("bird"),
+    ):
+        edit()
+        seen[int(store.history.index[-1])] = store.dataset
+
+    assert len(seen) == 4
+    for seq, dataset in seen.items():
+        assert_same_dataset(store.at(seq), dataset)
+    at = store.history["at"]
+    for seq, dataset in seen.items():
+        assert store.at(at.loc[seq]).schema == dataset.schema
+    removal = store.history.index[store.history["op"] == "schema"][1]
+    assert_same_dataset(store.at(int(removal)), seen[int(removal) + 1])  # all of it
+
+
 def test_a_time_is_a_moment_too(store, monkeypatch):
     times = iter([100 * SECOND, 100 * SECOND + 1, 200 * SECOND, 200 * SECOND + 1])
     monkeypatch.setattr("nbannotate.store.store.time.time_ns", lambda: next(times) * 1000)
