@@ -123,10 +123,7 @@ class Project:
     @property
     def schema(self) -> LiveSchema:
         """The scheme of the store, with what edits it."""
-        return LiveSchema(
-            self.store.schema_record.schema,
-            lambda planner, dry_run: self.edit_schema(planner, dry_run=dry_run),
-        )
+        return LiveSchema(self.store.schema_record.schema, self.edit_schema)
 
     @schema.setter
     def schema(self, schema: Schema) -> None:
@@ -287,6 +284,12 @@ class Project:
         with self.lock:
             self.refresh()
             return self._reverse("redo", self._undo.to_redo, message)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether other projects have committed what `refresh` would take in."""
+        with self.lock:
+            return self.store.last_batch() > self._seen
 
     def refresh(self) -> None:
         """Take in what other projects have committed to the store, and tell the listeners."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from nbannotate.core import schema_edits as plans
 from nbannotate.core.attributes import Value
@@ -11,8 +11,13 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange, SchemaPlan
 from nbannotate.core.schema_record import SchemaRecord
 
-Edits = Callable[[Planner, bool], SchemaChange]
-"""Makes an edit of the scheme, or with True only says what it would do."""
+
+class Edits(Protocol):
+    """Makes edits of the scheme."""
+
+    def __call__(self, planner: Planner, *, dry_run: bool) -> SchemaChange:
+        """Make an edit, or in a dry run only say what it would do."""
+        ...
 
 
 class LiveSchema(Schema):
@@ -203,4 +208,4 @@ class LiveSchema(Schema):
         def planner(record: SchemaRecord) -> SchemaPlan:
             return plan(record, *args, **more)
 
-        return self._edits(planner, dry_run)
+        return self._edits(planner, dry_run=dry_run)

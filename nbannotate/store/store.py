@@ -87,10 +87,7 @@ class Store:
     @property
     def schema(self) -> LiveSchema:
         """The scheme of the labels in the store, as it is now, with what edits it."""
-        return LiveSchema(
-            self.schema_record.schema,
-            lambda planner, dry_run: self.edit_schema(planner, dry_run=dry_run),
-        )
+        return LiveSchema(self.schema_record.schema, self.edit_schema)
 
     @schema.setter
     def schema(self, schema: Schema) -> None:

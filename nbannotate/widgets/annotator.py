@@ -143,10 +143,7 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     @property
     def schema(self) -> LiveSchema:
         """What labels may be; its methods edit it: ``ann.schema.rename("car", "vehicle")``."""
-        return LiveSchema(
-            self.store.schema_record.schema,
-            lambda planner, dry_run: self._controller.edit_schema(planner, dry_run=dry_run),
-        )
+        return LiveSchema(self.store.schema_record.schema, self._controller.edit_schema)
 
     @property
     def dataset(self) -> Dataset:

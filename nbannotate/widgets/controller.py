@@ -271,7 +271,8 @@ class Controller:
     def _hear(self) -> None:
         """Someone has committed to the store; called on a thread of its own."""
         try:
-            self.screen.origin.run(self.refresh)
+            if self.project.has_news:  # else it was this widget
+                self.screen.origin.run(self.refresh)
         except Exception as error:  # nobody else would hear of it
             self._tell_of(error, "what others have changed")
 

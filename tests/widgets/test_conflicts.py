@@ -76,3 +76,20 @@ def test_a_gesture_on_what_someone_has_deleted(two):
     [found] = browser.layer.conflicts
     assert (found["label_id"], found["theirs"]) == ("L", None)
     assert ana.labels.empty
+
+
+def test_a_widget_does_not_show_all_again_when_it_hears_of_its_own_gesture(two, monkeypatch):
+    ana, ben, browser = two
+    controller = ana._controller
+    controller._hear()  # of all that was before
+    shown = []
+    monkeypatch.setattr(controller.screen, "show", lambda *_, **__: shown.append(1))
+    browser.edit(box("0.png", "M"))
+    told = len(shown)
+    controller._hear()
+    assert len(shown) == told
+    monkeypatch.undo()
+
+    ben.update("L", box=(40, 20, 30, 15))
+    controller._hear()
+    assert {label["x"] for label in browser.slots["0.png"]["labels"]} == {10, 40}
