@@ -24,11 +24,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "labels.db"
-
-
-@pytest.fixture
 def store(path):
     with open_store(path) as store:
         store.schema = SCHEMA

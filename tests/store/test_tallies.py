@@ -13,11 +13,6 @@ from tests.store.test_past import SCHEMA, box, commit
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "labels.db"
-
-
-@pytest.fixture
 def store(path):
     with open_store(path) as store:
         store.schema = SCHEMA

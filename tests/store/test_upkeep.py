@@ -29,11 +29,6 @@ from .test_store import (
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "labels.db"
-
-
-@pytest.fixture
 def store(path):
     with open_store(path) as store:
         store.schema = SCHEMA
