@@ -21,12 +21,19 @@ _Objects = np.ndarray[Any, np.dtype[np.object_]]
 _decode = msgspec.json.Decoder().decode
 
 
-def read_batches(connection: sa.Connection, table: sa.Table) -> Iterator[pa.RecordBatch]:
-    """All rows of a table, some at a time; JSON is text, times are whole numbers."""
+Where = sa.ColumnElement[bool] | None
+
+
+def read_batches(
+    connection: sa.Connection, table: sa.Table, where: Where = None
+) -> Iterator[pa.RecordBatch]:
+    """Rows of a table, some at a time; JSON is text, times are whole numbers."""
     # Text from every database, though some drivers would parse JSON: most of it is empty.
     query = sa.select(
         *(sa.cast(c, sa.Text).label(c.name) if _is_json(c) else c for c in table.columns)
     )
+    if where is not None:
+        query = query.where(where)
     schema = arrow_schema(table)
     with connection.execute(query, execution_options={"yield_per": _CHUNK}) as result:
         for rows in result.partitions():
@@ -35,13 +42,13 @@ def read_batches(connection: sa.Connection, table: sa.Table) -> Iterator[pa.Reco
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def read_columns(connection: sa.Connection, table: sa.Table) -> pd.DataFrame:
-    """All rows of a table, each column of the dtype that it has in people's tables.
+def read_columns(connection: sa.Connection, table: sa.Table, where: Where = None) -> pd.DataFrame:
+    """Rows of a table, each column of the dtype that it has in people's tables.
 
     Texts are ``string``, whole numbers ``Int64`` and JSON is objects.
     """
     parts: dict[str, list[Any]] = {column.name: [] for column in table.columns}
-    for batch in read_batches(connection, table):
+    for batch in read_batches(connection, table, where):
         for column in table.columns:
             cells = batch.column(column.name)
             parts[column.name].append(_parsed(cells) if _is_json(column) else cells)

@@ -7,13 +7,15 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from nbannotate.core.edits import Row
 from nbannotate.errors import StoreError
 from nbannotate.store.watching import Signal
+
+Aim = Literal["read", "write", "lease"]
 
 _CHUNK = 500  # SQLite's oldest limit on variables in one statement is 999
 
@@ -24,7 +26,7 @@ class Database:
     Parameters
     ----------
     engine
-        SQLAlchemy engine. A transaction that writes is begun with the execution option ``write``.
+        SQLAlchemy engine. The execution option ``aim`` says what a transaction is begun for.
     name
         What messages call it: a path, an address, or ``memory``.
     explain
@@ -54,13 +56,22 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A transaction that sees one state of all tables; `StoreError` if the database fails."""
-        with self._transaction(write=False) as connection:
+        with self._transaction("read") as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that no other writer is beside; on disk when it ends, or not at all."""
-        with self._transaction(write=True) as connection:
+        with self._transaction("write") as connection:
+            yield connection
+
+    @contextmanager
+    def leasing(self) -> Iterator[sa.Connection]:
+        """A transaction that writes leases only; where the database can, beside a writer.
+
+        Nobody who watches the database hears of it.
+        """
+        with self._transaction("lease") as connection:
             yield connection
 
     def rows(self, query: sa.Select[*tuple[Any, ...]]) -> list[Row]:
@@ -94,10 +105,10 @@ class Database:
             self._engine.dispose()
 
     @contextmanager
-    def _transaction(self, *, write: bool) -> Iterator[sa.Connection]:
+    def _transaction(self, aim: Aim) -> Iterator[sa.Connection]:
         with self.lock:
             try:
-                with self._engine.execution_options(write=write).begin() as connection:
+                with self._engine.execution_options(aim=aim).begin() as connection:
                     yield connection
             except sa.exc.SQLAlchemyError as error:
                 raise StoreError(f"{self.name}: {self._explain(error)}") from error

@@ -24,6 +24,7 @@ from nbannotate.store.joining import Joining
 from nbannotate.store.meta import MERGED, write_meta
 from nbannotate.store.parts import Part, read_part, reading_only
 from nbannotate.store.store import open_store
+from nbannotate.store.verdicts import split
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def merge_into(database: Database, parts: Sequence[Part]) -> MergeReport:
             joining.add(part)
         history = joining.finish()
         _write(connection, joining, target, history)
-    added = [row for label_id, row in joining.labels.items() if label_id not in target.labels]
+    news = [row for label_id, row in joining.labels.items() if label_id not in target.labels]
+    added, _ = split(news)
     people = dict.fromkeys(sorted({row["annotator"] or "" for row in history}), 0)
     people |= Counter(row["annotator"] or "" for row in added)
     return MergeReport(

@@ -19,6 +19,9 @@ MERGED = "merged"
 In such a store the times of the history may go back where another store begins.
 """
 
+ASSIGNMENT = "assignment"
+"""Key of how the work is given to annotators."""
+
 
 def set_up(connection: sa.Connection, name: str) -> str:
     """Make or check the layout; returns the store's id.
@@ -63,6 +66,11 @@ def read_meta(connection: sa.Connection, name: str) -> Row:
     return found
 
 
+def value_of(connection: sa.Connection, key: str) -> Any:
+    """What the store says of itself under this key; None if nothing."""
+    return connection.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == key))
+
+
 def write_meta(connection: sa.Connection, key: str, value: Any) -> None:
     """Put a value in the place of what the store says under this key."""
     connection.execute(sa.delete(tables.meta).where(tables.meta.c.key == key))
@@ -70,14 +78,21 @@ def write_meta(connection: sa.Connection, key: str, value: Any) -> None:
 
 
 def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
-    """Add to the history what stores lack that were made before there was any such."""
+    """Add what stores lack that were made before there was any such."""
+    _add_facts(connection, inspector)
+    there = {index["name"] for found in inspector.get_multi_indexes().values() for index in found}
+    for table in tables.metadata.sorted_tables:
+        for index in table.indexes:
+            if index.name not in there:
+                index.create(connection, checkfirst=True)
+
+
+def _add_facts(connection: sa.Connection, inspector: sa.Inspector) -> None:
     table = tables.history
     if table.c.facts.name in {column["name"] for column in inspector.get_columns(table.name)}:
         return
     kind = table.c.facts.type.compile(connection.dialect)
     connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {table.c.facts.name} {kind}")
-    for index in (*table.indexes, *tables.images.indexes):
-        index.create(connection, checkfirst=True)
     # When each fact became known was not written down: it was at the latest with the last edit
     # of its image, and counts here from the first.
     first = sa.select(table.c.image, sa.func.min(table.c.seq)).group_by(table.c.image)
@@ -104,8 +119,7 @@ class SchemaCell:
     def read(self, connection: sa.Connection) -> SchemaRecord:
         """The scheme as it is now, and what left it."""
         # Another process may have changed it, and an id must never get a second meaning.
-        query = sa.select(tables.meta.c.value).where(tables.meta.c.key == "schema")
-        stored = connection.scalar(query) or {}
+        stored = value_of(connection, "schema") or {}
         if stored != self._stored:
             self._record = SchemaRecord.from_dict(stored, stored.get("given", ()))
             self._stored = stored

@@ -12,7 +12,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.replay import replay
 from nbannotate.core.schema import Schema
 from nbannotate.errors import StoreError
-from nbannotate.store import tables
+from nbannotate.store import tables, verdicts
 from nbannotate.store.columns import frame_of
 
 When = int | str | datetime | pd.Timestamp
@@ -34,8 +34,13 @@ def columns_at(connection: sa.Connection, when: When) -> tuple[pd.DataFrame, pd.
     until = _until(connection, when)
     query = sa.select(tables.history).where(until).order_by(tables.history.c.seq)
     with connection.execute(query, execution_options={"yield_per": _CHUNK}) as result:
-        labels, images = replay(dict(row) for row in result.mappings())
-    return frame_of(labels.values(), tables.labels), frame_of(images.values(), tables.images)
+        rows, images = replay(dict(row) for row in result.mappings())
+    labels, said = verdicts.split(rows.values())
+    found = verdicts.overalls(connection, said)
+    return (
+        frame_of(labels, tables.labels),
+        verdicts.with_statuses(frame_of(images.values(), tables.images), found),
+    )
 
 
 def last_batches(annotator: str | None, depth: int) -> sa.Select[tuple[int, int | None]]:

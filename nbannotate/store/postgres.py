@@ -125,7 +125,8 @@ def _begin(connection: sa.Connection) -> None:
 
     driver = connection.connection.driver_connection
     assert driver is not None
-    if not connection.get_execution_options().get("write", False):
+    aim = _aim(connection)
+    if aim == "read":
         # One snapshot for the whole transaction, so that all its queries see the same state.
         driver.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         driver.read_only = True
@@ -133,6 +134,9 @@ def _begin(connection: sa.Connection) -> None:
     # Each statement sees what is committed: a snapshot would be taken before the lock is held.
     driver.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     driver.read_only = None
+    if aim == "lease":  # the rows that it locks are all that must keep others away
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+        return
     # One writer at a time, as in SQLite. Otherwise two could take the same number for their batch,
     # or one with a lower number could commit after one with a higher, and who asks for the
     # batches after a number would never see it. The lock ends with the transaction; who does
@@ -151,8 +155,12 @@ def _begin(connection: sa.Connection) -> None:
     )
 
 
+def _aim(connection: sa.Connection) -> str:
+    return str(connection.get_execution_options().get("aim", "read"))
+
+
 def _notify(connection: sa.Connection) -> None:
-    if connection.get_execution_options().get("write", False):
+    if _aim(connection) == "write":
         connection.exec_driver_sql(
             f"SELECT pg_notify('{_CHANNEL}', current_schema()::text) "
             "WHERE txid_current_if_assigned() IS NOT NULL"  # nothing was written, else

@@ -19,7 +19,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import StoreError
 from nbannotate.store import files, tables
 from nbannotate.store.damaged import Rows, copy_of, read
-from nbannotate.store.meta import MERGED, set_up
+from nbannotate.store.meta import ASSIGNMENT, MERGED, set_up
 from nbannotate.store.sqlite import SqliteFile
 from nbannotate.store.upkeep import Report, differing, new_file, refuse_open
 
@@ -115,8 +115,7 @@ class _Found:
         past = {key: stored[key] for key in ("departed", "given") if key in stored}
         schema = {**self._schema.to_dict(), **past}  # so that no id gets a second meaning
         meta = {"version": tables.VERSION, "id": store_id, "schema": schema}
-        if MERGED in self._meta:
-            meta[MERGED] = self._meta[MERGED]
+        meta |= {key: self._meta[key] for key in (MERGED, ASSIGNMENT) if key in self._meta}
         for table, rows in (
             (tables.meta, [{"key": key, "value": value} for key, value in meta.items()]),
             (tables.labels, self.labels),

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from nbannotate.core.schema import Schema
 from nbannotate.errors import StoreError
-from nbannotate.store import tables
+from nbannotate.store import tables, verdicts
 from nbannotate.store.columns import arrow_schema, read_batches
 
 _ROWS = 250_000  # a file, so that a cluster has parts to share out
@@ -56,7 +56,11 @@ def write_snapshot(connection: sa.Connection, schema: Schema, folder: Path) -> N
 
 
 def _write(connection: sa.Connection, table: sa.Table, schema: Schema, folder: Path) -> None:
-    batches = (_as_seen(batch, schema) for batch in read_batches(connection, table))
+    where = verdicts.IS_LABEL if table is tables.labels else None
+    batches = (_as_seen(batch, schema) for batch in read_batches(connection, table, where))
+    if table is tables.images:
+        found = verdicts.new_statuses(connection)
+        batches = (_with_statuses(batch, found) for batch in batches)
     empty = _as_seen(pa.RecordBatch.from_pylist([], arrow_schema(table)), schema)
     partitioned = table is tables.labels
     folder.mkdir()
@@ -92,3 +96,9 @@ def _as_seen(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
         else:
             columns[name] = column
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _with_statuses(batch: pa.RecordBatch, found: dict[str, str]) -> pa.RecordBatch:
+    pairs = zip(batch.column("image").to_pylist(), batch.column("status").to_pylist(), strict=True)
+    statuses = pa.array([found.get(image, status) for image, status in pairs], pa.string())
+    return batch.set_column(batch.schema.get_field_index("status"), "status", statuses)

@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 from nbannotate.errors import StoreError
 from nbannotate.store import files
 from nbannotate.store.data_version import DataVersion
-from nbannotate.store.database import Database, dumps
+from nbannotate.store.database import Aim, Database, dumps
 
 BUSY_SECONDS = 10.0
 
@@ -118,17 +118,17 @@ class SqliteFile(Database):
         self.is_closed = True
 
     @contextmanager
-    def _transaction(self, *, write: bool) -> Iterator[sa.Connection]:
+    def _transaction(self, aim: Aim) -> Iterator[sa.Connection]:
         with self.lock:
-            if self._held is not None and (write or self._is_unsound):
+            if self._held is not None and (aim != "read" or self._is_unsound):
                 self._be_sound(self._held)
             try:
-                with super()._transaction(write=write) as connection:
+                with super()._transaction(aim) as connection:
                     yield connection
             except StoreError as error:
                 self._is_unsound |= _code(error) & 0xFF in _UNSOUND
                 raise
-            if write and files.held(self.path) != self._held:
+            if aim != "read" and files.held(self.path) != self._held:
                 raise StoreError(
                     f"{self.name}: was removed or replaced while it was written, so what was "
                     "being saved may not be in it; save that again"
@@ -147,7 +147,7 @@ class SqliteFile(Database):
         self._is_unsound = True
         # As the last one that has the file open, SQLite writes the log into it.
         self._engine.dispose()
-        with super()._transaction(write=False) as connection:
+        with super()._transaction("read") as connection:
             there_is = "meta" in sa.inspect(connection).get_table_names()
             self._refuse_other(connection.exec_driver_sql(_ID).scalar() if there_is else None)
         self._is_unsound = False
@@ -230,8 +230,8 @@ def _engine(creator: Callable[[], sqlite3.Connection]) -> sa.Engine:
 def _begin(connection: sa.Connection) -> None:
     # The driver's own transactions begin at the first write, too late for one that reads first:
     # another process could write in between. So writers take the lock at once.
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    aim = connection.get_execution_options().get("aim", "read")
+    connection.exec_driver_sql("BEGIN" if aim == "read" else "BEGIN IMMEDIATE")
 
 
 def connect(path: Path | str, how: str = "") -> sqlite3.Connection:

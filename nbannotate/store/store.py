@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import sqlalchemy as sa
 
-from nbannotate.core.collector import collector_off
+from nbannotate.core.assignment import Assignment, from_dict
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.live_schema import LiveSchema
 from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.schema_record import SchemaRecord
-from nbannotate.core.tables import images_table
 from nbannotate.errors import StoreError
 from nbannotate.store import tables, tallies, upkeep
-from nbannotate.store.columns import read_columns
+from nbannotate.store.blind import BlindReader
 from nbannotate.store.database import Database
 from nbannotate.store.files import refuse_remains
-from nbannotate.store.frames import history_frame, images_frame, labels_frame
-from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
+from nbannotate.store.frames import images_frame, labels_frame
+from nbannotate.store.leases import LEASE_SECONDS, Leases
+from nbannotate.store.meta import (
+    ASSIGNMENT,
+    SchemaCell,
+    refuse_smaller,
+    set_up,
+    value_of,
+    write_meta,
+)
 from nbannotate.store.past import When, columns_at, last_batches, schema_at
 from nbannotate.store.postgres import is_postgres, open_postgres
+from nbannotate.store.reading import Reader, dataset_of
 from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
 from nbannotate.store.snapshot import write_snapshot
 from nbannotate.store.sqlite import open_sqlite
@@ -49,7 +56,7 @@ _LAST = (
 )
 
 
-class Store:
+class Store(Reader):
     """Labels, images and their history in one database: SQLite, in memory or not, or PostgreSQL.
 
     Made by `open_store`. Safe to use from several threads: one lock, one connection.
@@ -61,9 +68,8 @@ class Store:
     """
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database, SchemaCell())
         self.name = database.name
-        self._database = database
-        self._schema = SchemaCell()
         self._watching = Watching(database.open_signal, database.name)
         try:
             with database.writing() as connection:
@@ -135,33 +141,6 @@ class Store:
                 return change
             return replace(change, batch=self._write(connection, change.edits, annotator))
 
-    @property
-    def labels(self) -> pd.DataFrame:
-        """All labels as a DataFrame, a copy."""
-        with self._database.reading() as connection:
-            return self._labels(connection)
-
-    @property
-    def images(self) -> pd.DataFrame:
-        """All images that someone has touched as a DataFrame, a copy."""
-        with self._database.reading() as connection:
-            return images_frame(read_columns(connection, tables.images))
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """Every edit ever made, oldest first, as a DataFrame, a copy."""
-        query = sa.select(tables.history).order_by(tables.history.c.seq)
-        with self._database.lock:
-            return history_frame(self._database.rows(query), self.schema_record.schema)
-
-    @property
-    def dataset(self) -> Dataset:
-        """Labels, images and scheme together."""
-        with self._database.reading() as connection:
-            images = images_frame(read_columns(connection, tables.images))
-            schema = self._schema.read(connection).schema
-            return _dataset(self._labels(connection), images, schema)
-
     def at(self, when: When) -> Dataset:
         """The dataset as it was, with its scheme, rebuilt from the history.
 
@@ -180,7 +159,7 @@ class Store:
         with self._database.reading() as connection:
             labels, images = columns_at(connection, when)
             schema = schema_at(connection, when) or self._schema.read(connection).schema
-        return _dataset(labels_frame(labels, schema), images_frame(images), schema)
+        return dataset_of(labels_frame(labels, schema), images_frame(images), schema)
 
     def snapshot(self, folder: str | Path) -> Path:
         """Write all tables as partitioned Parquet, which Dask, DuckDB, Spark and pandas read.
@@ -220,6 +199,7 @@ class Store:
         reverses: int | None = None,
         message: tuple[str, int] | None = None,
         facts: Mapping[str, Row] | None = None,
+        leases: Leases | None = None,
     ) -> int | None:
         """Commit the edits as one batch: on disk when this returns, or not at all.
 
@@ -238,6 +218,9 @@ class Store:
             already changes nothing.
         facts
             What is known of the images that the edits touch: path, width and height in pixels.
+        leases
+            The annotator's, where work is handed out: those of images that are finished by this
+            end, the others are renewed.
 
         Returns
         -------
@@ -255,9 +238,57 @@ class Store:
                 return None
             if not edits:
                 return None
+            if leases is not None:
+                leases.keep(connection, edits)
             return self._write(
                 connection, edits, annotator, seconds=seconds, reverses=reverses, facts=facts
             )
+
+    @property
+    def assignment(self) -> Assignment | None:
+        """How the work is given to annotators; None where all work on all."""
+        with self._database.reading() as connection:
+            return from_dict(value_of(connection, ASSIGNMENT))
+
+    def assign(self, assign: str | None = "shared", overlap: int | None = None) -> None:
+        """Give the work to annotators in another way, from now on and for all of them.
+
+        Labels and what is done stay as they are. Widgets that are open go on as before.
+
+        Parameters
+        ----------
+        assign
+            ``"shared"``, ``"all"``, or None: all work on all.
+        overlap
+            How many annotators label each image; above 1 they are blind to each other.
+        """
+        wanted = Assignment.of(assign, overlap)
+        with self._database.writing() as connection:
+            write_meta(connection, ASSIGNMENT, None if wanted is None else wanted.to_dict())
+
+    def blind(self, annotator: str) -> Reader:
+        """What the store holds for an annotator who is not to see the others' work."""
+        return BlindReader(self._database, self._schema, annotator)
+
+    def leases(self, annotator: str, *, seconds: float = LEASE_SECONDS) -> Leases:
+        """The images that an annotator has in hand, where the work is shared out.
+
+        Parameters
+        ----------
+        annotator
+            Who they are.
+        seconds
+            How long an image stays in hand after the last sign of work.
+
+        Raises
+        ------
+        StoreError
+            If it is not shared out; `assign` says that it is.
+        """
+        assignment = self.assignment
+        if assignment is None or not assignment.is_leased:
+            raise StoreError(f"{self.name}: its images are not shared out; see store.assign()")
+        return Leases(self._database, annotator, assignment, seconds=seconds)
 
     def acknowledged(self, client: str) -> int:
         """Number of the last message of this client that took effect; 0 for none."""
@@ -293,57 +324,6 @@ class Store:
         """What this annotator can undo and redo, the last thousand steps."""
         rows = self._database.rows(last_batches(annotator, UNDO_DEPTH))
         return UndoStack.fold((row["batch"], row["reverses"]) for row in reversed(rows))
-
-    def labels_of(self, images: Iterable[str]) -> dict[str, list[Row]]:
-        """The labels of each of the images, oldest first."""
-        column = tables.labels.c
-        found: dict[str, list[Row]] = {image: [] for image in images}
-        for row in self._database.rows_among(sa.select(tables.labels), column.image, list(found)):
-            found[row["image"]].append(row)
-        for rows in found.values():
-            rows.sort(key=lambda row: (row["created"], row["label_id"]))
-        return found
-
-    def label(self, label_id: str) -> Row | None:
-        """One label; None if there is none of that id."""
-        rows = self._database.rows(
-            sa.select(tables.labels).where(tables.labels.c.label_id == label_id)
-        )
-        return rows[0] if rows else None
-
-    def images_of(self, images: Iterable[str]) -> dict[str, Row]:
-        """The rows of those images that someone has touched."""
-        query = sa.select(tables.images)
-        rows = self._database.rows_among(query, tables.images.c.image, list(images))
-        return {row["image"]: row for row in rows}
-
-    def statuses(self) -> dict[str, str]:
-        """Status of each image that someone has touched."""
-        query = sa.select(tables.images.c.image, tables.images.c.status)
-        with self._database.reading() as connection:
-            return {image: status for image, status in connection.execute(query)}
-
-    def images_with(self, class_id: int) -> set[str]:
-        """The images that bear a label of the class."""
-        query = sa.select(tables.labels.c.image).where(tables.labels.c.class_id == class_id)
-        with self._database.reading() as connection:
-            return set(connection.scalars(query.distinct()))
-
-    def unsure_images(self) -> set[str]:
-        """The images that someone is unsure of."""
-        query = sa.select(tables.images.c.image).where(tables.images.c.unsure)
-        with self._database.reading() as connection:
-            return set(connection.scalars(query))
-
-    def counts(self) -> dict[int, int]:
-        """How many labels each class has."""
-        with self._database.reading() as connection:
-            return tallies.counts(connection)
-
-    def seconds(self) -> float:
-        """Active time spent on all images, in seconds."""
-        with self._database.reading() as connection:
-            return tallies.seconds(connection)
 
     def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call `callback` within a second of others' commits, until the store is closed.
@@ -480,11 +460,6 @@ class Store:
             edit = Edit("schema", "", before=record.to_dict(), after=wanted.to_dict())
             self._write(connection, [edit], None)
 
-    def _labels(self, connection: sa.Connection) -> pd.DataFrame:
-        with collector_off():
-            columns = read_columns(connection, tables.labels)
-            return labels_frame(columns, self._schema.read(connection).schema)
-
     def _take(self, connection: sa.Connection, client: str, seq: int) -> bool:
         column = tables.clients.c
         last = connection.scalar(sa.select(column.seq).where(column.client == client))
@@ -526,13 +501,6 @@ def open_store(path: str | Path | None = "labels.db") -> Store:
         raise StoreError(f"{file}: is a folder; give the path of a file in it, such as labels.db")
     refuse_remains(file)
     return Store(open_sqlite(file, str(path)))
-
-
-def _dataset(labels: pd.DataFrame, images: pd.DataFrame, schema: Schema) -> Dataset:
-    missing = labels["image"][~labels["image"].isin(images.index)].unique()
-    if len(missing):
-        images = pd.concat([images, images_table(missing)])
-    return Dataset(labels, images, schema)
 
 
 def _edit(row: Row) -> Edit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nbannotate.core.edits import Row
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import STATUSES
-from nbannotate.store import tables
+from nbannotate.store import tables, verdicts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -87,9 +87,11 @@ class Summary:
 def summarise(connection: sa.Connection, schema: Schema) -> Summary:
     """Count what is in a store."""
     labels, images, history = tables.labels.c, tables.images.c, tables.history.c
-    statuses = _counts(connection, images.status)
-    classes = _counts(connection, labels.class_id)
-    made = _counts(connection, labels.annotator)
+    statuses = Counter(_counts(connection, images.status))
+    for status in verdicts.new_statuses(connection).values():
+        statuses.update({"todo": -1, status: 1})
+    classes = _counts(connection, labels.class_id, verdicts.IS_LABEL)
+    made = _counts(connection, labels.annotator, verdicts.IS_LABEL)
     # Where nobody made a label nor spent time, what stands there is the merging of stores.
     query = sa.select(
         history.annotator,
@@ -119,8 +121,11 @@ def summarise(connection: sa.Connection, schema: Schema) -> Summary:
     )
 
 
-def _counts(connection: sa.Connection, column: sa.ColumnElement[Any]) -> dict[Any, int]:
-    rows = connection.execute(sa.select(column, sa.func.count()).group_by(column))
+def _counts(
+    connection: sa.Connection, column: sa.ColumnElement[Any], *where: sa.ColumnElement[bool]
+) -> dict[Any, int]:
+    query = sa.select(column, sa.func.count()).where(*where).group_by(column)
+    rows = connection.execute(query)
     return {value: int(count) for value, count in rows}
 
 

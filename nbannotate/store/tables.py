@@ -1,7 +1,8 @@
 """The database's tables, and how a label or image row is stored in them.
 
 Times are whole microseconds since 1970 in UTC. Classes are stored by their id, so that a rename
-touches no label. `images` has rows only for images that someone has touched.
+touches no label. `images` has rows only for images that someone has touched. What an annotator
+says of an image whose others are blind to it is a label of the kind `VERDICT`.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ labels = Table(
     Column("updated", BigInteger, nullable=False),
     Index("labels_by_image", "image"),
     Index("labels_by_class", "class_id", "image"),
+    Index("labels_by_kind", "kind", "annotator", "class_id"),
 )
 
 images = Table(
@@ -110,6 +112,25 @@ tallies = Table(
     Column("value", Float, nullable=False),
 )
 """Sums over the other tables, kept up to a batch; see `nbannotate.store.tallies`."""
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("image", String, primary_key=True),
+    Column("place", BigInteger, nullable=False),
+    Index("queue_by_place", "place", unique=True),
+)
+"""The images that are handed out, in the order of that; see `nbannotate.store.leases`."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("image", String, primary_key=True),
+    Column("annotator", String, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Index("leases_by_annotator", "annotator"),
+)
+"""Who has which images in hand, and until when; over that nobody else is given them."""
 
 LABEL_FIELDS = tuple(column.name for column in labels.columns)
 IMAGE_FIELDS = tuple(column.name for column in images.columns)

@@ -110,7 +110,7 @@ def test_what_is_wrong_is_named(path, store, statement, problem):
 def test_damage_of_the_file_is_found_and_the_mend_is_named(path, store):
     fill(store, 300)
     store.close()
-    damage(path, pages=range(20, 24))
+    damage(path, pages=range(40, 44))
 
     with open_store(path) as again:
         report = again.check()
@@ -230,7 +230,7 @@ def test_a_backup_that_fails_leaves_nothing(store, tmp_path, monkeypatch):
 def test_a_copy_that_is_not_in_order_gets_no_name(path, store, tmp_path):
     fill(store, 300)
     store.close()
-    damage(path, pages=[20])
+    damage(path, pages=[40])
 
     with open_store(path) as again, pytest.raises(StoreError, match="not in order"):
         again.backup(tmp_path / "copy.db")
