@@ -25,6 +25,14 @@ from typing import Any
 
 import numpy as np
 
+from nbannotate.core.assignment import (
+    VERDICT,
+    VERDICT_STATE,
+    is_verdict,
+    label_fields,
+    state_of,
+    verdict_id,
+)
 from nbannotate.core.draft import Draft
 from nbannotate.core.edits import Edit, Row
 from nbannotate.core.geometry import SMALLEST_SIDE, clamp, too_small
@@ -72,6 +80,8 @@ class Changer:
         Who asks.
     clock
         Gives the time in microseconds since 1970, UTC; None: this machine's clock.
+    is_blind
+        Whether what is said of an image is the annotator's own verdict, which others do not see.
     """
 
     def __init__(
@@ -85,6 +95,7 @@ class Changer:
         has_image: Callable[[str], bool],
         annotator: str | None,
         clock: Callable[[], int] | None = None,
+        is_blind: bool = False,
     ) -> None:
         self._schema = schema
         self._labels_of = labels_of
@@ -94,6 +105,7 @@ class Changer:
         self._has_image = has_image
         self._annotator = annotator
         self._clock = clock or (lambda: time.time_ns() // 1000)
+        self._is_blind = is_blind
 
     def edits(self, changes: Iterable[Change], seconds: float | None = None) -> list[Edit]:
         """The edits that the changes come to; none for what is so already.
@@ -151,6 +163,8 @@ class Changer:
             row.update(self._place(row, image))
             attributes = {**{a.name: a.default for a in self._schema.attributes}, **attributes}
         row["attributes"] = self._schema.check_attributes(attributes)
+        if is_verdict(row["label_id"]):
+            raise LabelError(f"the id {row['label_id']!r} is not free for labels; leave it out")
         if draft.label(row["label_id"]) is not None:
             raise LabelError(f"a label with the id {row['label_id']!r} is there already")
         removed: list[Edit] = []
@@ -205,10 +219,38 @@ class Changer:
     def _change_image(self, change: Change, draft: Draft) -> list[Edit]:
         image = self._image_of(change)
         changes = _fields(change, _IMAGE_FIELDS, f"image {image!r}")
+        edits = []
+        if self._is_blind:
+            own = {key: changes.pop(key) for key in VERDICT_STATE if key in changes}
+            edits += self._verdict(image, own, draft)
         row = draft.image(image)
         after = {key: value for key, value in changes.items() if row.get(key) != value}
         before = {key: row.get(key) for key in after}
-        return [Edit("image", image, before=before, after=after)] if after else []
+        return [*edits, *([Edit("image", image, before=before, after=after)] if after else [])]
+
+    def _verdict(self, image: str, changes: Row, draft: Draft) -> list[Edit]:
+        label_id = verdict_id(image, str(self._annotator))
+        row = draft.label(label_id)
+        was = state_of(row)
+        state = {**was, **changes}
+        if state == was:
+            return []
+        fields = label_fields(state)
+        if row is None:
+            row = {
+                **_EMPTY_LABEL,
+                "label_id": label_id,
+                "image": image,
+                "kind": VERDICT,
+                **fields,
+                "annotator": self._annotator,
+                "seconds": None,
+                "created": self._clock(),
+            }
+            return [Edit("create", image, label_id, after=row)]
+        after = {name: value for name, value in fields.items() if row[name] != value}
+        before = {name: row[name] for name in after}
+        return [Edit("update", image, label_id, before=before, after=after)]
 
     def _image_of(self, change: Change) -> str:
         image = str(change.get("image"))
@@ -278,7 +320,8 @@ def _is_other(seen: Any, now: Any, wanted: Any) -> bool:
 
 
 def _known(change: Change, draft: Draft) -> Row:
-    row = draft.label(str(change.get("label_id")))
+    label_id = str(change.get("label_id"))
+    row = None if is_verdict(label_id) else draft.label(label_id)
     if row is None and isinstance(change.get("seen"), Mapping):
         raise ConflictError(
             "someone has deleted a label since that you change; choose whether it is to be there",

@@ -25,6 +25,7 @@ class Walk:
         self.all = keys
         self.shown: Sequence[str] = keys
         self.position = 0
+        self._keep: Keep | None = None
         self._places: dict[str, int] | None = None
 
     def __len__(self) -> int:
@@ -49,12 +50,22 @@ class Walk:
         current = self.current
         order = {key: place for place, key in enumerate(self.all)} if current else {}
         self.shown = self.all if keep is None else [key for key in self.all if keep(key)]
+        self._keep = keep
         self._places = None
         self.position = 0
         if current is not None and self.shown:
             start = order[current]
             later = (i for i, key in enumerate(self.shown) if order[key] >= start)
             self.position = next(later, len(self.shown) - 1)
+
+    def extend(self, keys: Sequence[str]) -> None:
+        """Go on, at the end, with further keys, of which those are shown that the filter keeps."""
+        if keys:
+            is_all = self._keep is None
+            self.all = [*self.all, *keys]
+            kept = [key for key in keys if self._keep is None or self._keep(key)]
+            self.shown = self.all if is_all else [*self.shown, *kept]
+            self._places = None
 
     def go(self, position: int) -> None:
         """Go to a place, or to the nearest end of the walk."""

@@ -1,12 +1,17 @@
 """Where labels live: a history and its tables in one database, changed together or not at all."""
 
+from nbannotate.store.leases import LEASE_SECONDS, Leases
 from nbannotate.store.merging import MergeReport, merge, read_parts
+from nbannotate.store.reading import Reader
 from nbannotate.store.salvage import salvage
 from nbannotate.store.store import Store, open_store
 from nbannotate.store.upkeep import Report, restore
 
 __all__ = [
+    "LEASE_SECONDS",
+    "Leases",
     "MergeReport",
+    "Reader",
     "Report",
     "Store",
     "merge",

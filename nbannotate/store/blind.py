@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pandas as pd
 import sqlalchemy as sa
 
-from nbannotate.core.assignment import VERDICT_STATE, state_of
+from nbannotate.core.assignment import COUNTED, VERDICT_STATE, state_of
 from nbannotate.core.edits import Row
 from nbannotate.core.tables import KINDS
 from nbannotate.store import tables
@@ -60,6 +60,20 @@ class BlindReader(Reader):
     def status_of(self, image: str) -> str:
         query = sa.select(_LABELS.text).where(self._is_verdict, _LABELS.image == image)
         return str(self._database.scalar(query) or "todo")
+
+    def finished_by(self, annotator: str) -> list[str]:
+        query = sa.select(_LABELS.image).where(
+            IS_VERDICT, _LABELS.annotator == annotator, _LABELS.text != "todo"
+        )
+        with self._database.reading() as connection:
+            return list(connection.scalars(query.order_by(_LABELS.updated)))
+
+    def finished_by_others(self) -> dict[str, int]:
+        is_other = sa.and_(IS_VERDICT, _LABELS.annotator != self._annotator)
+        query = sa.select(_LABELS.image, sa.func.count()).where(is_other, _LABELS.text.in_(COUNTED))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.group_by(_LABELS.image))
+            return {image: int(count) for image, count in rows}
 
     def unsure_images(self) -> set[str]:
         query = sa.select(_LABELS.image, _LABELS.geometry).where(self._is_verdict)

@@ -128,11 +128,14 @@ class Leases:
                 status = image_changes(edit).get("status")
                 worked[edit.image] = status or worked.get(edit.image)
         finished = [image for image, status in worked.items() if status not in (None, "todo")]
-        reopened = [image for image, status in worked.items() if status == "todo"]
-        for image in (*finished, *reopened):
+        for image in finished:
             connection.execute(self._delete().where(_LEASES.image == image))
-        self._insert(connection, reopened, _now(connection))
         self._renew(connection, list(worked))
+        going = [image for image in worked if image not in finished]
+        held = sa.select(_LEASES.image).where(self._is_mine, _LEASES.image.in_(going))
+        lost = set(going).difference(connection.scalars(held))
+        open_again = [i for i in lost if worked[i] == "todo" or self._is_open(connection, i)]
+        self._insert(connection, open_again, _now(connection))
 
     def _take(self, count: int, wanted: Callable[[str], bool]) -> list[str]:
         found: list[str] = []
@@ -179,6 +182,15 @@ class Leases:
         is_mine = tables.images.c.image == _QUEUE.image
         query = sa.select(_QUEUE.image, _QUEUE.place).join(tables.images, is_mine, isouter=True)
         return query.where(sa.func.coalesce(status, "todo") == "todo", is_free)
+
+    def _is_open(self, connection: sa.Connection, image: str) -> bool:
+        """Whether an image is still to do for this annotator."""
+        column = tables.images.c
+        query = sa.select(column.status).where(column.image == image)
+        if self._assignment.is_blind:
+            is_own = sa.and_(IS_VERDICT, _LABELS.annotator == self._annotator)
+            query = sa.select(_LABELS.text).where(is_own, _LABELS.image == image)
+        return connection.scalar(query) in (None, "todo")
 
     def _is_free(self, now: int) -> sa.ColumnElement[bool]:
         """Whether an image of the queue wants one more annotator, who may be this one."""

@@ -104,6 +104,19 @@ class Reader:
             own = connection.scalar(query) or "todo"
             return own if own != "todo" else verdicts.statuses(connection, image).get(image, own)
 
+    def finished_by(self, annotator: str) -> list[str]:
+        """The images that someone was the last to work on and that are no longer to do."""
+        column = tables.images.c
+        query = sa.select(column.image).where(
+            column.annotator == annotator, column.status != "todo"
+        )
+        with self._database.reading() as connection:
+            return list(connection.scalars(query.order_by(column.updated)))
+
+    def finished_by_others(self) -> dict[str, int]:
+        """How many annotators have finished each image, beside the one who sees this."""
+        return {}
+
     def images_with(self, class_id: int) -> set[str]:
         """The images that bear a label of the class."""
         query = sa.select(_LABELS.image).where(self._is_label(), _LABELS.class_id == class_id)

@@ -50,6 +50,13 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         its order.
     annotator
         Who labels; None: the name of the user of this machine.
+    assign
+        How several annotators divide the work of one store. ``"shared"``: images are handed out,
+        a few at a time; ``"all"``: everyone labels every image; None: all work on all. The first
+        who gives it settles it for the store.
+    overlap
+        How many annotators each image is handed out to. Above 1, and with ``assign="all"``, they
+        are blind to each other: each sees their own labels alone. `nbannotate.open` shows all.
     view_only
         Whether labels are only looked at.
     auto_advance
@@ -95,6 +102,8 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         indexes: Indexes | None = None,
         order: Order = "sequential",
         annotator: str | None = None,
+        assign: str | None = None,
+        overlap: int | None = None,
         view_only: bool = False,
         auto_advance: bool = True,
         keys: Mapping[str, str | None] | None = None,
@@ -109,10 +118,12 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             )
         source = open_source(images, indexes=indexes)
         opened = store if isinstance(store, Store) else open_store(store)
-        self._project = Project(source, opened, schema, annotator=annotator)
+        self._project = Project(
+            source, opened, schema, annotator=annotator, assign=assign, overlap=overlap
+        )
         self._controller = Controller(
             self._project,
-            Walk(self._project.arranged(order)),
+            Walk(self._project.share.begin(self._project.arranged(order))),
             ahead=ahead,
             keys=keys,
             view_only=view_only,
@@ -288,7 +299,7 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         event = self._controller.edit([{**change, **_placed(box), **more}])
         if event is None:
             tag = self.schema.find(str(label), "tag").id
-            rows = self.store.labels_of([image])[image]
+            rows = self._project.reader.labels_of([image])[image]
             return next(str(row["label_id"]) for row in rows if row["class_id"] == tag)
         return str(event.edits[-1].label_id)
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+from nbannotate.core.assignment import image_changes
 from nbannotate.core.schema_edits import Planner, SchemaChange, SchemaPlan
 from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.walk import Walk
-from nbannotate.errors import LabelError, NbannotateError
+from nbannotate.errors import LabelError, NbannotateError, StoreError
 from nbannotate.project import Event, Project
 from nbannotate.widgets import keys as keymap
 from nbannotate.widgets import messages
@@ -77,6 +78,8 @@ class Controller:
         self._notes_told = len(project.store.notes)
         for note in project.store.notes:  # here, for no browser is there yet to say it
             warnings.warn(note, stacklevel=4)
+        self._needed = ahead + 1
+        self._hand_out()
         if not view_only and walk.current is not None and not self._is_todo(walk.current):
             walk.go(walk.next_where(self._is_todo) or 0)  # where the work was left
         self._inbox = Inbox(project.store.acknowledged, self._take, self.problems.report)
@@ -101,6 +104,7 @@ class Controller:
             try:
                 yield
             finally:
+                self._hand_out()
                 self._show()
             while self._events:
                 self._call(self._events.pop(0))
@@ -135,7 +139,7 @@ class Controller:
     def select(self, label_id: str | None) -> None:
         """Select a label in the browser, on its image."""
         with self.changing():
-            row = None if label_id is None else self.project.store.label(label_id)
+            row = None if label_id is None else self.project.reader.label(label_id)
             if label_id is not None and row is None:
                 raise LabelError(f"there is no label {label_id!r}")
             if row is not None:
@@ -179,6 +183,8 @@ class Controller:
         """End the threads and the widgets."""
         self._end_watching()
         self.screen.close()
+        with suppress(StoreError):  # what is in hand goes to others in a while, all the same
+            self.project.share.release()
 
     # --- what the browser asks for ---
 
@@ -186,6 +192,7 @@ class Controller:
         with self.changing():
             try:
                 message = messages.received(content)
+                self.project.share.renew()
                 if isinstance(message, messages.Batch):
                     self._inbox.receive(message)
                 elif isinstance(message, messages.Select):
@@ -231,6 +238,14 @@ class Controller:
                 self.filter(wanted)
             case messages.Nothing():
                 pass
+
+    def _hand_out(self) -> None:
+        """Have images in hand for all that the browser is to have ahead."""
+        if not self._view_only:
+            try:
+                self.walk.extend(self.project.share.more(self._needed))
+            except StoreError as error:
+                self.problems.report(error, "the handing out of images")
 
     def _keep(self, wanted: Filter) -> None:
         if wanted.class_id is not None:
@@ -294,7 +309,7 @@ class Controller:
     def _call(self, event: Event) -> None:
         calls: list[Callable[[], object]] = [partial(call, event) for call in self.on_change]
         if event.op == "edit":
-            done = [e.image for e in event.edits if e.op == "image" and _is_done(e.after)]
+            done = [e.image for e in event.edits if image_changes(e).get("status") == "done"]
             calls += [partial(_submitted, call, image) for image in done for call in self.on_submit]
         for call in calls:
             try:
@@ -315,6 +330,7 @@ class Controller:
             select_new=bool(schema.attributes),
             view_only=self._view_only,
             store_id=self.project.store.id,
+            handed_out=self.project.share.leases is not None,
             **self._options,
         )
 
@@ -363,11 +379,7 @@ class Controller:
         )
         if self.attached.names:
             selected = self.selected
-            self.attached.show(None if selected is None else self.project.store.label(selected))
-
-
-def _is_done(after: Mapping[str, Any] | None) -> bool:
-    return after is not None and after.get("status") == "done"
+            self.attached.show(None if selected is None else self.project.reader.label(selected))
 
 
 def _submitted(callback: Callable[..., object], image: str) -> None:

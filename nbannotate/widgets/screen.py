@@ -168,14 +168,14 @@ class Screen:
 
     def _load(self, stages: list[Stage], touched: set[str]) -> None:
         """Read the labels of the images that are new in the ring or have changed."""
-        store = self._project.store
+        reader = self._project.reader
         wanted = [
             stage.image
             for stage in stages
             if stage.image is not None
             and (stage.image in touched or self._slot(stage).get("image") != stage.image)
         ]
-        labels, rows = store.labels_of(wanted), store.images_of(wanted)
+        labels, rows = reader.labels_of(wanted), reader.images_of(wanted)
         for stage in stages:
             if stage.image in labels:
                 row = rows.get(stage.image, {})

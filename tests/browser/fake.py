@@ -48,6 +48,7 @@ def config(**more: Any) -> dict[str, Any]:
         "shapes": True,
         "view_only": False,
         "auto_advance": True,
+        "handed_out": False,
         "select_new": False,
         "keys": KEYS,
         "store_id": "store",

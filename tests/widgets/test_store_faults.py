@@ -79,7 +79,7 @@ def test_an_edit_that_was_saved_without_an_answer_is_shown_and_not_saved_twice(a
     away = path.with_name("away.db")
 
     def move(connection):  # before the look at the path that follows the commit
-        if connection.get_execution_options().get("write"):
+        if connection.get_execution_options().get("aim") == "write":
             path.rename(away)
 
     engine = ann._controller.project.store._database._engine

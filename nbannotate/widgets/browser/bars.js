@@ -162,7 +162,10 @@ export class BottomBar {
     const { session } = this.desk;
     const { view } = session.state;
     const slot = this.desk.slot;
-    write(this.place, view.total ? `${view.position + 1} of ${view.total}` : "No image");
+    // Of images that are handed out it is not known how many there will be.
+    const place = session.config.handed_out
+      ? `Image ${view.position + 1}` : `${view.position + 1} of ${view.total}`;
+    write(this.place, view.total ? place : "No image");
     write(this.name, slot?.image ?? "");
     put(this.name, "title", slot?.image ?? "");
     const status = slot?.status ?? "todo";

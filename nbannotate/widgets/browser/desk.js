@@ -335,7 +335,10 @@ export class Desk {
     const to = position + 1 < total ? position + 1 : undefined;
     if (changes.length) this.session.edit(changes, to);
     else if (to !== undefined) this.session.move({ op: "goto", position: to });
-    if (to === undefined) this.say("This was the last image");
+    if (to === undefined) {
+      this.say(this.session.config.handed_out
+        ? "No more images are left to hand out now" : "This was the last image");
+    }
   }
 
   #missing() {

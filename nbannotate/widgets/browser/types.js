@@ -87,6 +87,7 @@
  * @property {boolean} select_new  whether a new shape is selected, for its attributes
  * @property {Record<string, string>} keys  key of each action that has one
  * @property {string} store_id
+ * @property {boolean} handed_out  whether the annotator gets images a few at a time
  * @property {number} smallest_side  in image pixels
  * @property {number | null} height  of the stage, in CSS pixels; null: by its width
  * @property {string} title

@@ -244,7 +244,11 @@ class View {
     const { view } = session.state;
     const slot = this.desk.slot;
     const empty = view.total === 0;
-    const text = empty ? "No image fits the filter." : failed;
+    const filtered = view.filter.status !== "all" || view.filter.class_id !== null || view.filter.text !== "";
+    const waiting = empty && session.config.handed_out && !filtered;
+    const text = waiting
+      ? "All images are in the hands of other annotators, or done. What they give back comes to you."
+      : empty ? "No image fits the filter." : failed;
     this.card.hidden = text === null;
     const key = `${slot?.image}\n${text}`;
     if (text === null || this.card.dataset.key === key) return;
@@ -254,13 +258,16 @@ class View {
       press: () => slot && session.send({ type: "retry", image: slot.image }),
     });
     const all = button({
-      text: "Show all", label: "Show all images",
+      text: waiting ? "Look again" : "Show all",
+      label: waiting ? "Look whether there are images again" : "Show all images",
       press: () => session.move({
         op: "filter", filter: { status: "all", class_id: null, text: "" },
       }),
     });
     this.card.replaceChildren(
-      h("strong", { text: empty ? "Nothing to show" : "This image cannot be shown" }),
+      h("strong", {
+        text: waiting ? "Nothing left for you" : empty ? "Nothing to show" : "This image cannot be shown",
+      }),
       h("p", { text }),
       empty ? all : retry,
     );

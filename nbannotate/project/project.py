@@ -7,13 +7,10 @@ committed to the store, then told to everyone who listens.
 from __future__ import annotations
 
 import getpass
-import random
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from typing import Literal
 
 import pandas as pd
@@ -27,51 +24,15 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.tables import images_table
 from nbannotate.core.walk import Keep
-from nbannotate.errors import (
-    ConflictError,
-    ImageError,
-    NbannotateError,
-    SchemaError,
-    StaleSchemaError,
-)
+from nbannotate.errors import ConflictError, ImageError, SchemaError, StaleSchemaError
 from nbannotate.images import ImageSource, size
+from nbannotate.project.order import Order, arranged
+from nbannotate.project.progress import Progress, Standing
+from nbannotate.project.share import Share
 from nbannotate.store import Store
 
 _TRIES = 3
 """How often a commit is tried again while others edit the scheme."""
-
-Order = Literal["sequential", "random"] | Callable[[Sequence[str]], Iterable[str]]
-
-__all__ = ["Event", "Order", "Progress", "Project", "user_name"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the work is.
-
-    Parameters
-    ----------
-    done, skipped, flagged, total
-        Numbers of images.
-    seconds_per_image
-        Active time an image that is no longer to do has taken; NaN before the first.
-    """
-
-    done: int
-    skipped: int
-    flagged: int
-    total: int
-    seconds_per_image: float
-
-    @property
-    def todo(self) -> int:
-        """Number of images left."""
-        return self.total - self.done - self.skipped - self.flagged
-
-    @property
-    def seconds_left(self) -> float:
-        """Active time that the images left will take at this pace."""
-        return self.todo * self.seconds_per_image
 
 
 class Project:
@@ -88,6 +49,9 @@ class Project:
         new in this one.
     annotator
         Who edits; None: the name of the user of this machine.
+    assign, overlap
+        How the work is given to annotators; see `nbannotate.store.Store.assign`. None: all work
+        on all.
     on_error
         Told of each error that a listener raises. None: it goes to the log, which a notebook
         shows.
@@ -104,6 +68,8 @@ class Project:
         schema: Schema,
         *,
         annotator: str | None = None,
+        assign: str | None = None,
+        overlap: int | None = None,
         on_error: Callable[[Exception], object] | None = None,
     ) -> None:
         self.source = source
@@ -111,14 +77,15 @@ class Project:
         self.annotator = user_name() if annotator is None else annotator
         self.lock = threading.RLock()
         store.extend_schema(schema)
+        self.share = Share(store, source, self.annotator, assign, overlap)
+        self.reader = self.share.reader
+        """What the annotator sees of the store."""
         self._listeners = Listeners(on_error)
         self._sizes: dict[str, tuple[int, int]] = {}
         self._seen = store.last_batch()
         self._undo = store.undo_stack(self.annotator)
         self._has_passed_over = False
-        self._by_status: Counter[str] = Counter()
-        self._counts = Counter(store.counts())
-        self._seconds = store.seconds()
+        self._standing = Standing(source, self.reader, self.annotator, self.share.assignment)
 
     @property
     def schema(self) -> LiveSchema:
@@ -152,13 +119,13 @@ class Project:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """All labels, a copy."""
-        return self.store.labels
+        """All labels that the annotator sees, a copy."""
+        return self.reader.labels
 
     @property
     def images(self) -> pd.DataFrame:
         """All images of the source and the store, those of the source first, a copy."""
-        touched = self.store.images
+        touched = self.reader.images
         keys: pd.Index[str] = pd.Index(list(self.source.keys), dtype="string", name="image")
         rest = touched.index.difference(keys, sort=False)
         frame = touched.reindex(keys.append(rest))
@@ -176,8 +143,8 @@ class Project:
 
     @property
     def history(self) -> pd.DataFrame:
-        """Every edit ever made, a copy."""
-        return self.store.history
+        """Every edit that the annotator sees, a copy."""
+        return self.reader.history
 
     @property
     def dataset(self) -> Dataset:
@@ -189,16 +156,12 @@ class Project:
     def progress(self) -> Progress:
         """How far the work is."""
         with self.lock:
-            self._statuses  # noqa: B018 - counts them
-            done, skipped, flagged = (self._by_status[s] for s in ("done", "skipped", "flagged"))
-        finished = done + skipped + flagged
-        pace = self._seconds / finished if finished else float("nan")
-        return Progress(done, skipped, flagged, len(self.source.keys), pace)
+            return self._standing.progress
 
     @property
     def counts(self) -> dict[int, int]:
         """How many labels each class and tag has, by id."""
-        return {class_id: count for class_id, count in self._counts.items() if count}
+        return self._standing.counts
 
     @property
     def can_undo(self) -> bool:
@@ -213,7 +176,7 @@ class Project:
     def status(self, image: str) -> str:
         """Status of an image."""
         with self.lock:
-            return self._statuses.get(image, "todo")
+            return self._standing.status(image)
 
     def note_size(self, image: str, width: int, height: int) -> None:
         """Remember the size of an upright image in pixels."""
@@ -316,44 +279,19 @@ class Project:
         """
         tests: list[Keep] = []
         if status == "unsure":
-            tests.append(self.store.unsure_images().__contains__)
+            tests.append(self.reader.unsure_images().__contains__)
         elif status != "all":
             tests.append(lambda image: self.status(image) == status)
         if class_id is not None:
-            tests.append(self.store.images_with(class_id).__contains__)
+            tests.append(self.reader.images_with(class_id).__contains__)
         if text:
             part = text.casefold()
             tests.append(lambda image: part in image.casefold())
         return (lambda image: all(test(image) for test in tests)) if tests else None
 
     def arranged(self, order: Order) -> Sequence[str]:
-        """The image keys in the order asked for.
-
-        Parameters
-        ----------
-        order
-            ``"sequential"``; ``"random"``, the same on each call for one store; or a callable
-            that takes the keys and gives them back in its order, or some of them.
-        """
-        keys = self.source.keys
-        if callable(order):
-            arranged = list(order(keys))
-            unknown = [key for key in arranged if not self.source.has(key)]
-            if unknown:
-                raise ImageError(f"order gave {unknown[0]!r}, which is no key of the images")
-            if len(set(arranged)) < len(arranged):
-                twice = Counter(arranged).most_common(1)[0][0]
-                raise ImageError(f"order gave {twice!r} more than once; give each image once")
-            return arranged
-        if order == "sequential":
-            return keys
-        if order == "random":
-            shuffled = list(keys)
-            random.Random(self.store.id).shuffle(shuffled)
-            return shuffled
-        raise NbannotateError(
-            f"order {order!r} is unknown; use 'sequential', 'random' or a callable"
-        )
+        """The image keys in the order asked for; see `nbannotate.project.order`."""
+        return arranged(self.source, order, self.store.id)
 
     def _commit(
         self, changes: Sequence[Change], seconds: float | None, message: tuple[str, int] | None
@@ -366,17 +304,18 @@ class Project:
 
     def _changer(self, schema: Schema) -> Changer:
         def labels_of(image: str) -> list[Row]:
-            return self.store.labels_of([image])[image]
+            return self.reader.labels_of([image])[image]
 
         return Changer(
             schema,
             labels_of=labels_of,
-            label=self.store.label,
-            image=lambda image: self.store.images_of([image]).get(image),
+            label=self.reader.label,
+            image=lambda image: self.reader.images_of([image]).get(image),
             size=self.size,
             has_image=self.source.has,
             annotator=self.annotator,
             clock=self.store.now,
+            is_blind=self.share.is_blind,
         )
 
     def _reverse(
@@ -415,6 +354,7 @@ class Project:
             reverses=reverses,
             message=message,
             facts={image: self._facts(image) for image in images},
+            leases=self.share.leases,
         )
         if number is None:
             return None
@@ -436,38 +376,35 @@ class Project:
         if self._has_passed_over:  # what others did may have made way for it
             self._has_passed_over = False
             self._undo = self.store.undo_stack(self.annotator)
-        return [self._take_in("other", batch) for batch in batches if batch.number < end]
+        events = [self._take_in("other", batch) for batch in batches if batch.number < end]
+        return [event for event in events if event.edits]
 
     def _take_in(self, op: Op, batch: Batch) -> Event:
-        if batch.annotator == self.annotator:
+        is_own = batch.annotator == self.annotator
+        if is_own:
             self._undo.push(batch.number, batch.reverses)
-        self._seconds += batch.seconds
-        for edit in batch.edits:
-            self._count(edit)
+        elif self.share.is_blind:
+            seen = tuple(edit for edit in batch.edits if self._sees(edit))
+            self._standing.take_in_others(batch.edits)
+            batch = replace(batch, edits=seen)
+        self._standing.take_in(batch)
+        if is_own or not self.share.is_blind:
+            self.share.take_in(batch.edits)
         self._seen = batch.number
         return Event(op, batch.number, batch.edits)
+
+    def _sees(self, edit: Edit) -> bool:
+        """Whether an annotator who is blind to others sees what another has done."""
+        row = edit.before if edit.op == "delete" else edit.after
+        if edit.op == "update":
+            row = self.reader.label(str(edit.label_id))
+        is_own = row is not None and row.get("annotator") == self.annotator
+        return edit.op == "schema" or (edit.op != "image" and is_own)
 
     def _facts(self, image: str) -> Row:
         found = self.size(image)
         facts: Row = {"path": self.source.path(image) if self.source.has(image) else None}
         return facts if found is None else {**facts, "width": found[0], "height": found[1]}
-
-    @cached_property
-    def _statuses(self) -> dict[str, str]:
-        # All of them, so they are read when they are first asked for, and not to open a project.
-        statuses = self.store.statuses()
-        self._by_status.update(s for image, s in statuses.items() if self.source.has(image))
-        return statuses
-
-    def _count(self, edit: Edit) -> None:
-        status = (edit.after or {}).get("status")
-        if edit.op == "image" and status is not None and "_statuses" in self.__dict__:
-            if self.source.has(edit.image):
-                # Not what the edit has as before: the statuses may be read after it was made.
-                self._by_status[self.status(edit.image)] -= 1
-                self._by_status[status] += 1
-            self._statuses[edit.image] = status
-        self._counts.update(edit.class_steps())
 
 
 def user_name() -> str:
