@@ -32,9 +32,7 @@ def one(notebook):
 
 def join(store, name):
     gray = {image: np.full((300, 400), 128, np.uint8) for image in IMAGES}
-    made = Project(
-        open_source(gray), store, nba.Schema(["cat", "dog"]), annotator=name, overlap=2
-    )
+    made = Project(open_source(gray), store, nba.Schema(["cat", "dog"]), annotator=name, overlap=2)
     made.share.begin(IMAGES)
     return made
 

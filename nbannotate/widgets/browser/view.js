@@ -253,6 +253,7 @@ class View {
     const key = `${slot?.image}\n${text}`;
     if (text === null || this.card.dataset.key === key) return;
     this.card.dataset.key = key;
+    this.card.dataset.kind = empty ? "note" : "error";
     const retry = button({
       text: "Try again", label: "Read the image again",
       press: () => slot && session.send({ type: "retry", image: slot.image }),

@@ -12,7 +12,8 @@ from nbannotate.errors import ConflictError, SchemaError
 from nbannotate.images import ImageSource, open_source
 from nbannotate.project import Project
 from nbannotate.store import Store, open_store
-from tests.test_project import PICTURES, SCHEMA, CountingReader, box, delete, mark, move
+
+from .test_project import PICTURES, SCHEMA, CountingReader, box, delete, mark, move
 
 CAT, DOG, SUN, RAIN = 1, 2, 3, 4
 
