@@ -291,6 +291,10 @@ def test_what_is_left_shrinks_as_others_finish(store):
     cem.refresh()
     assert cem.progress.total == 5
     assert project(store, "dan", overlap=2).progress.total == 5
+    finish(cem, IMAGES[0])  # all the same
+    assert (cem.progress.done, cem.progress.total) == (1, 6)
+    cem.undo()
+    assert (cem.progress.done, cem.progress.total) == (0, 5)
     ben.undo()
     ben.undo()
     cem.refresh()

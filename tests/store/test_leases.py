@@ -6,11 +6,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
 from nbannotate.core.assignment import label_fields, verdict_id
 from nbannotate.core.edits import Edit
 from nbannotate.errors import StoreError
-from nbannotate.store import open_store
+from nbannotate.store import open_store, tables
 
 IMAGES = [f"{number:03}.jpg" for number in range(30)]
 
@@ -183,6 +184,27 @@ def test_leases_are_no_news_for_those_who_watch(store, address):
 
         assert heard.wait(10)  # of the edit
         assert store.last_batch() == last + 1
+
+
+def test_what_others_only_look_at_is_waited_for(address, store):
+    share(store, images=IMAGES[:1])
+    locked, found = threading.Event(), threading.Event()
+
+    def look():
+        with open_store(address) as other, other._database.leasing() as connection:
+            rows = sa.select(tables.queue).with_for_update()
+            assert len(connection.execute(rows).all()) == 1
+            locked.set()
+            found.wait(0.3)
+
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(look)
+        assert locked.wait(10)
+        images = store.leases("ana").take(1)
+        found.set()
+        ended.result()
+
+    assert images == IMAGES[:1]
 
 
 @pytest.mark.parametrize("overlap", [1, 3])
