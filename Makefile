@@ -13,7 +13,10 @@ PYTEST_ARGS ?=
 # Its other requirements (opencv with a GUI, polars, torchvision's right build) are not imported
 # for that. PyTorch's CPU build is enough: PIP_EXTRA_INDEX_URL may name an index that has it.
 CONSUMERS := torch==2.13.0 opencv-python-headless psutil pyyaml requests
-CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0
+CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0 lvis==0.5.3
+
+# Readers of other tools, which want older packages than ours and so an environment of their own.
+READERS := datumaro==1.13.12 label-studio-sdk==2.1.2
 
 export YOLO_CONFIG_DIR := $(CURDIR)/$(VENV)/share/ultralytics
 
@@ -32,7 +35,7 @@ demo: $(VENV)/.demo ## open the first notebook on sample photos
 	exec $(BIN)/jupyter lab $$flags --ServerApp.root_dir=notebooks \
 	--LabApp.default_url=/lab/tree/01_quickstart.ipynb
 
-test: lint $(VENV)/.consumers $(VENV)/.chromium $(VENV)/.postgres ## lint, then every test but the soak tests
+test: lint $(VENV)/.consumers $(VENV)/.readers $(VENV)/.chromium $(VENV)/.postgres ## lint, then every test but the soak tests
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.test $(VENV)/.typescript ## ruff, mypy, and TypeScript's check of the JavaScript
@@ -70,6 +73,12 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)
 $(VENV)/.consumers: Makefile | $(VENV)/.test
 	@echo "installing the readers that written data sets are checked with"
 	@$(PIP) $(CONSUMERS) && $(PIP) --no-deps $(CONSUMERS_NO_DEPS)
+	@touch $@
+
+$(VENV)/.readers: Makefile | $(VENV)/pyvenv.cfg
+	@echo "installing $(READERS) into $(VENV)/readers"
+	@$(PYTHON) -m venv $(VENV)/readers
+	@$(VENV)/readers/bin/python -m pip --disable-pip-version-check install --quiet $(READERS)
 	@touch $@
 
 $(VENV)/.typescript: Makefile | $(VENV)/.test
