@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nbannotate.core.schema import LabelClass, Schema, TagGroup
     from nbannotate.environment import check
     from nbannotate.formats import formats
+    from nbannotate.images import near_duplicates
     from nbannotate.store import Store
     from nbannotate.store import open_store as open
     from nbannotate.widgets import Annotator, BoxAnnotator, TagAnnotator
@@ -48,6 +49,7 @@ _HOMES = {
     "TagGroup": "nbannotate.core.schema",
     "check": "nbannotate.environment",
     "formats": "nbannotate.formats",
+    "near_duplicates": "nbannotate.images",
     "open": "nbannotate.store",
 }
 _OTHER_NAMES = {"open": "open_store"}
@@ -70,6 +72,7 @@ __all__ = [
     "TagGroup",
     "check",
     "formats",
+    "near_duplicates",
     "open",
     "read",
 ]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from nbannotate.core import registry
 from nbannotate.core.geometry import SMALLEST_SIDE
 from nbannotate.core.schema import Schema
+from nbannotate.core.splitting import SPLITS as SPLITS
+from nbannotate.core.splitting import (
+    classes_of,
+    fractions_of,
+    grouped,
+    split_by_hash,
+    split_stratified,
+)
 from nbannotate.core.tables import BOX, PLACED_KINDS, images_table, infer_schema, labels_table
 from nbannotate.errors import LabelError, SchemaError
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -156,12 +162,14 @@ class Dataset:
         fractions: Sequence[float] = (0.8, 0.1, 0.1),
         *,
         seed: int = 0,
-        by: str | None = None,
+        by: str | pd.Series[Any] | Sequence[str | pd.Series[Any]] | None = None,
+        stratify: bool | str = False,
+        keep: bool = False,
     ) -> Dataset:
         """The dataset with each image put into ``train``, ``val`` or ``test``.
 
-        An image keeps its split when others come or go: it depends on a hash of its group only,
-        but for a split that would stay empty, which gets the nearest group.
+        Without `stratify` an image keeps its split when others come or go: it depends on a hash
+        of its group only, but for a split that would stay empty, which gets the nearest group.
 
         Parameters
         ----------
@@ -170,19 +178,60 @@ class Dataset:
         seed
             Another seed gives another split.
         by
-            Column of the images whose equal values stay together (video, patient); None: each
-            image is its own group.
+            What stays together: a column of the images (video, patient), or a Series by image
+            key such as `nbannotate.near_duplicates` gives, or several of them. None: each image
+            is its own group.
+        stratify
+            Whether each class and tag is divided as the fractions are; or the column of the
+            images whose values are. Of single labels and of several on an image.
+        keep
+            Whether images that have a split keep it, and only the others are divided: so a
+            stratified split stays as it was when images come.
+
+        Raises
+        ------
+        LabelError
+            If the fractions are none, a column is not there, or images of one group have been
+            given to several splits that they are to keep.
         """
-        if not 1 <= len(fractions) <= 3 or abs(sum(fractions) - 1) > 1e-6 or min(fractions) < 0:
-            raise LabelError(
-                f"split fractions {tuple(fractions)} are not 1 to 3 parts of 1; try (.8, .1, .1)"
-            )
+        wanted = fractions_of(fractions)
         images = self.images.copy()
-        groups = images.index.to_series() if by is None else images[by].astype("string")
-        places = {group: _place(seed, group) for group in groups.unique()}
-        names = _divide(places, dict(zip(SPLITS, fractions, strict=False)))
+        groups = grouped(images, list(by) if isinstance(by, tuple) else by)
+        given = _given(images, groups, wanted) if keep else {}
+        if stratify is False:
+            names = {**split_by_hash(groups.unique(), wanted, seed), **given}
+        else:
+            if isinstance(stratify, str) and stratify not in images:
+                raise LabelError(f"stratify={stratify!r} is no column of the images")
+            strata = images[stratify] if isinstance(stratify, str) else None
+            counts = classes_of(images.index, self.labels, strata)
+            codes, unique = pd.factorize(groups.to_numpy(dtype=object))
+            sums = np.zeros((len(unique), counts.shape[1]), dtype=np.int64)
+            np.add.at(sums, codes, counts)
+            names = split_stratified([str(name) for name in unique], sums, wanted, seed, given)
         images["split"] = groups.map(names).astype("string")
         return Dataset(self.labels, images, self.schema)
+
+    def balance(self) -> pd.DataFrame:
+        """How the images and classes are divided among the splits.
+
+        Returns
+        -------
+        One row for the images and one for each kind and class: how many images of each split
+        bear it, and which part of them that is (``train %`` …), from 0 to 100.
+        """
+        splits = self.images["split"].astype(object).fillna("none")
+        names = [name for name in (*SPLITS, "none") if splits.eq(name).any()]
+        pairs = self.labels[["image", "kind", "label"]].astype(object).drop_duplicates()
+        pairs["label"] = pairs["label"].fillna("")
+        every = pd.DataFrame({"image": self.images.index, "kind": "images", "label": ""})
+        rows = pd.concat([every.astype(object), pairs], ignore_index=True)
+        rows["split"] = rows["image"].map(splits)
+        table = rows.groupby(["kind", "label"], sort=False)["split"].value_counts().unstack("split")
+        table = table.reindex(columns=names).fillna(0).astype("int64")
+        table.columns.name = None
+        shares = table.div(table.sum(axis=1).clip(lower=1), axis=0).mul(100).round(1)
+        return table.join(shares.add_suffix(" %"))
 
     def merge(self, other: Dataset) -> Dataset:
         """Both datasets as one; of a label or image that both have, the newer row.
@@ -283,30 +332,18 @@ class Dataset:
         return bad
 
 
-def _place(seed: int, group: str) -> float:
-    digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64
-
-
-def _divide(places: dict[str, float], fractions: dict[str, float]) -> dict[str, str]:
-    wanted = [name for name, fraction in fractions.items() if fraction > 0]
-    names: dict[str, str] = {}
-    for group, place in places.items():
-        edge = 0.0
-        names[group] = wanted[-1]
-        for name in wanted:
-            edge += fractions[name]
-            if place < edge:
-                names[group] = name
-                break
-    for name in wanted:
-        sizes = {w: sum(1 for n in names.values() if n == w) for w in wanted}
-        fullest = max(wanted, key=lambda w: sizes[w])
-        if sizes[name] == 0 and sizes[fullest] > 1:
-            # The group nearest to the next split moves, so that the choice is stable too.
-            moved = max((g for g in names if names[g] == fullest), key=lambda g: places[g])
-            names[moved] = name
-    return names
+def _given(images: pd.DataFrame, groups: pd.Series[str], wanted: Iterable[str]) -> dict[str, str]:
+    """The split that the images of a group have already, of those that are wanted."""
+    there = images["split"].isin(list(wanted))
+    pairs = pd.DataFrame({"group": groups[there], "split": images.loc[there, "split"]})
+    pairs = pairs.drop_duplicates()
+    twice = pairs["group"].duplicated()
+    if twice.any():
+        raise LabelError(
+            f"images of the group {pairs.loc[twice, 'group'].iloc[0]!r} are in several splits; "
+            "put them into one, or split anew without keep=True"
+        )
+    return dict(zip(pairs["group"], pairs["split"], strict=True))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

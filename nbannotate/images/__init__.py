@@ -5,6 +5,7 @@ are for one image at a time.
 """
 
 from nbannotate.images.ahead import Pictures
+from nbannotate.images.duplicates import near_duplicates
 from nbannotate.images.readers import Raw
 from nbannotate.images.rendering import Picture, render, size
 from nbannotate.images.sources import Images, ImageSource, Indexes, open_source
@@ -21,6 +22,7 @@ __all__ = [
     "Raw",
     "crop",
     "decoded",
+    "near_duplicates",
     "open_source",
     "render",
     "size",
