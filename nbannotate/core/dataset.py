@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,10 +102,13 @@ class Dataset:
 
             to_format.__doc__ = write.__doc__
             return to_format
+        if name.startswith("to_") and name[3:] in registry.libraries():
+            return partial(registry.converter(name[3:]), self)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(f"to_{name}" for name in registry.names())})
+        names = (*registry.names(), *registry.libraries())
+        return sorted({*super().__dir__(), *(f"to_{name}" for name in names)})
 
     def write(self, path: str | Path, *, format: str, **options: Any) -> registry.WriteReport:
         """Write the dataset.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nbannotate.core.dataset import Dataset
 
 GROUP = "nbannotate.formats"
+TRAINING_GROUP = "nbannotate.training"
+"""Functions of a dataset and options that make what a library trains on: ``Dataset.to_NAME``."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,31 @@ def writer(name: str) -> Callable[..., WriteReport]:
     if write is None:
         raise NbannotateError(f"format {name!r} can be read but not written")
     return write
+
+
+@cache
+def libraries() -> tuple[str, ...]:
+    """The libraries that a dataset can be turned into an object of, sorted."""
+    return tuple(sorted({point.name for point in entry_points(group=TRAINING_GROUP)}))
+
+
+def converter(name: str) -> Callable[..., Any]:
+    """The function that makes an object of that library.
+
+    Raises
+    ------
+    NbannotateError
+        If the library is not installed.
+    """
+    [point, *_] = entry_points(group=TRAINING_GROUP, name=name)
+    try:
+        convert: Callable[..., Any] = point.load()
+    except ImportError as error:
+        raise NbannotateError(
+            f"to_{name} needs a package that cannot be loaded ({error}); install it with: "
+            f"pip install 'nbannotate[{name}]'"
+        ) from error
+    return convert
 
 
 def read(path: str | Path, *, format: str | None = None, **options: Any) -> Dataset:
