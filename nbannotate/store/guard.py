@@ -110,19 +110,18 @@ class Guard:
             )
 
     def _take(self, annotator: str) -> None:
+        column, used = tables.members.c, tables.history.c.annotator
         row = {"login": self._login, "annotator": annotator}
-        history = tables.history.c.annotator
+        take = insert(tables.members).on_conflict_do_nothing().returning(column.login)
         with self._database.writing() as connection:
-            used = sa.exists().where(history == annotator)
-            if annotator != self._login and connection.scalar(sa.select(used)):
-                whose = "was used before logins had names here, so that it may be another's"
-            elif connection.execute(insert(tables.members).on_conflict_do_nothing(), row).rowcount:
+            is_used = connection.scalar(sa.select(sa.exists().where(used == annotator)))
+            is_free = annotator == self._login or not is_used
+            if is_free and connection.scalar(take, row) is not None:
                 return
-            else:
-                whose = "belongs to another login"
         raise StoreError(
-            f"{self._database.name}: the name {annotator!r} {whose}; give another annotator=..., "
-            "or let the owner of the store hand it over with: "
+            f"{self._database.name}: the name {annotator!r} is taken, by another login or by "
+            "someone who labelled before logins had names; give another annotator=..., or let the "
+            "owner of the store hand it over with: "
             f"{self._init(self.role, self._login, annotator)}"
         )
 

@@ -206,8 +206,7 @@ _BY_STATE = {
     "25P02": "an earlier statement failed",
     "25P03": f"the step took more than {IDLE_SECONDS:g} s and was taken back; do it again",
     "3F000": "has no schema for new tables; make one with: CREATE SCHEMA public",
-    "42501": "this user may not do that; let the owner of the database grant it, or give it a role "
-    "with: nbannotate store init URL --roles --annotators LOGIN",
+    "42501": "this user may not do that; let the owner of the database grant it",
     "53100": "the server's disk is full; make room there, then try again",
     "55P03": f"was busy for {BUSY_SECONDS:g} s; find who holds its lock in pg_stat_activity",
 }
