@@ -29,7 +29,7 @@ _LOOK = sa.text(
                SELECT polname::text FROM pg_policy, unnest(polroles) AS of_policy
                WHERE polrelid = labels AND pg_has_role(of_policy, 'USAGE')
            ) AS policies
-    FROM (SELECT to_regclass('labels') AS labels) AS the_table
+    FROM (SELECT to_regclass('labels') AS labels) AS its
     """
 )
 

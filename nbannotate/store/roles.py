@@ -116,9 +116,7 @@ def make_roles(
         If this login may not do that, or one that is named does not fit. Nothing is then changed.
     """
     people = _people(annotators, reviewers)
-    if not is_postgres(url):
-        raise StoreError(f"{url}: roles need PostgreSQL; a file is guarded by its permissions")
-    _checked_prefix(prefix)
+    _refuse_unknown(url, prefix)
     database = open_postgres(url)
     name = database.name
     try:
@@ -160,8 +158,7 @@ def roles_sql(
         See `make_roles`.
     """
     people = _people(annotators, reviewers)
-    if not is_postgres(url):
-        raise StoreError(f"{url}: roles need PostgreSQL; a file is guarded by its permissions")
+    _refuse_unknown(url, prefix)
     owner = user_of(url)
     parts = [
         "-- For psql: psql --set ON_ERROR_STOP=1 --file THIS ADDRESS, as the owner of the store\n"
@@ -171,7 +168,7 @@ def roles_sql(
         *([f"SET LOCAL ROLE {_name(owner)};  -- who owns them"] if owner else []),
         *_tables_sql(),
         *(["RESET ROLE;"] if owner else []),
-        _script(_checked_prefix(prefix) or PREFIX, people),
+        _script(prefix or PREFIX, people),
         "COMMIT;",
     ]
     return "\n\n".join(parts) + "\n"
@@ -197,13 +194,17 @@ def _people(
     return people
 
 
-def _checked_prefix(prefix: str | None) -> str | None:
+def _refuse_unknown(url: str, prefix: str | None) -> None:
+    """`StoreError` if there can be no roles at this address, or none of this name."""
+    if not is_postgres(url):
+        scheme, is_address, _ = url.partition("://")  # the rest may have a password in it
+        shown = f"{scheme}://" if is_address else url
+        raise StoreError(f"{shown}: roles need PostgreSQL; a file is guarded by its permissions")
     if prefix is not None and not _PREFIX_RULE.fullmatch(prefix):
         raise StoreError(
             f"the prefix {prefix!r} is no beginning for names of roles; use up to 40 of a-z, 0-9 "
             "and _, a letter first, and not pg_"
         )
-    return prefix
 
 
 def _refuse_unfit(

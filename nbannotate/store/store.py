@@ -144,7 +144,11 @@ class Store(Reader):
         ------
         SchemaError
             If the scheme or labels stand against it; nothing is then changed.
+        RightsError
+            If the server guards the store, and this login does not own it.
         """
+        if not dry_run:
+            self._guard.refuse_all_but_owner("changes its scheme")
         database = self._database
         with database.reading() if dry_run else database.writing() as connection:
             record = self._schema.read(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from itertools import groupby
+from typing import NoReturn
 
 import sqlalchemy as sa
 
@@ -139,13 +140,13 @@ def _change(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
         _refuse_passed_over(connection, edits, at)
 
 
-def _refuse_passed_over(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
+def _refuse_passed_over(connection: sa.Connection, edits: Sequence[Edit], at: int) -> NoReturn:
     """`RightsError` with the first label that an update or delete has left as it was."""
     column = tables.labels.c
     ids = [edit.label_id for edit in edits if edit.label_id is not None]
-    for row in rows_among(connection, sa.select(tables.labels), column.label_id, ids):
-        if edits[0].op == "delete" or row["updated"] != at:
-            raise RightsError(refusal(row["image"], row["annotator"]))
+    rows = rows_among(connection, sa.select(tables.labels), column.label_id, ids)
+    row = next(row for row in rows if edits[0].op == "delete" or row["updated"] != at)
+    raise RightsError(refusal(row["image"], row["annotator"]))
 
 
 def _change_images(

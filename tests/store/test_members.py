@@ -192,6 +192,24 @@ def test_labels_that_were_there_before_stay_and_so_does_the_history(school):
             store.apply([update("i", {"x": 1.0}, {"x": 2.0})], annotator="ana")
 
 
+def test_each_schema_of_a_database_is_guarded_by_itself(school):
+    def path(who, schema):
+        return f"{school.address(who)}&options=-csearch_path%3D{schema}"
+
+    ana = school.login("ana")
+    school.sql(
+        "prof", 'CREATE SCHEMA "One"', f"CREATE SCHEMA hers; GRANT ALL ON SCHEMA hers TO {ana}"
+    )
+    make_roles(path("prof", '"One"'), annotators={ana: "ana"}, prefix=school.prefix)
+    with open_store(path("prof", '"One"')) as store:
+        store.schema = SCHEMA
+
+    for schema, role, annotator in (('"One"', "annotator", "ana"), ("hers", "owner", "anyone")):
+        with open_store(path("ana", schema)) as store:
+            store.extend_schema(SCHEMA)
+            assert (store.role, commit(store, "i", annotator)) == (role, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -380,6 +398,7 @@ def test_the_command_prints_the_sql_and_does_nothing(school, capsys):
             "labels.db: roles need PostgreSQL; a file is guarded by its per",
         ),
         (["labels.db", "--roles", "--sql"], "labels.db: roles need PostgreSQL"),
+        (["mysql://u:s3cret@h/x", "--roles"], "mysql://: roles need PostgreSQL"),
         (["labels.db", "--annotators", "ana"], "--annotators is for --roles; give that too"),
         (["labels.db", "--sql"], "--sql is for --roles"),
         (["postgresql://u:s3cret@home@h/x", "--roles"], "the address .* cannot be understood"),
