@@ -145,6 +145,10 @@ RULES = [
     ("SET row_security = off; UPDATE labels SET x = 9", REFUSED, REFUSED),
     ("SET ROLE {prefix}_annotator; UPDATE labels SET x = 9 WHERE label_id = 'of-ben'",
      NONE, REFUSED),
+    ("SET ROLE {prefix}_annotator; UPDATE labels SET x = 9 WHERE label_id = 'of-ana'",
+     ONE, REFUSED),
+    ("SET ROLE {prefix}_annotator; INSERT INTO members (login, annotator) "
+     "VALUES (current_user, 'all of us')", REFUSED, REFUSED),
     ("SET ROLE {prefix}_reviewer", REFUSED, -1),
     ("SET SESSION AUTHORIZATION {ben}", REFUSED, REFUSED),
     ("GRANT UPDATE ON meta TO PUBLIC; DELETE FROM meta", REFUSED, REFUSED),
@@ -188,6 +192,13 @@ def test_nobody_but_the_owner_sees_which_login_bears_which_name(filled):
     assert filled.sql("ana", query) == [(filled.login("ana"), "ana")]
     assert filled.sql("rita", query) == [(filled.login("rita"), "rita")]
     assert len(filled.sql("prof", query)) == 3
+
+
+def test_the_first_batch_is_the_first(school):
+    school.guard()
+    for who in ("ana", "rita"):
+        assert outcome(school, who, edit(batch="count(*) + 2")) == REFUSED
+        assert outcome(school, who, edit(batch="count(*) + 1")) == ONE
 
 
 def test_rights_that_someone_had_before_are_replaced_by_those_of_the_role(school):
@@ -322,6 +333,7 @@ def test_only_the_owner_changes_the_scheme_the_assignment_and_merges(guarded, tm
                 with pytest.raises(RightsError, match=f"only the owner of the store .*{words}"):
                     call(store)
             store.extend_schema(Schema(classes=["dog"]))  # nothing new
+            store.assign(None)
             assert store.schema.rename("cat", "lion", dry_run=True).labels == 2
             assert_unchanged(store, before)
 
