@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from nbannotate.core.attributes import Attribute
     from nbannotate.core.dataset import Dataset
+    from nbannotate.core.people import ANONYMOUS, PSEUDONYM
     from nbannotate.core.schema import LabelClass, Schema, TagGroup
     from nbannotate.environment import check
     from nbannotate.formats import formats
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ANONYMOUS": "nbannotate.core.people",
     "Annotator": "nbannotate.widgets",
     "Attribute": "nbannotate.core.attributes",
     "BoxAnnotator": "nbannotate.widgets",
     "Dataset": "nbannotate.core.dataset",
     "LabelClass": "nbannotate.core.schema",
+    "PSEUDONYM": "nbannotate.core.people",
     "Schema": "nbannotate.core.schema",
     "Store": "nbannotate.store",
     "TagAnnotator": "nbannotate.widgets",
@@ -55,6 +58,8 @@ _HOMES = {
 _OTHER_NAMES = {"open": "open_store"}
 
 __all__ = [
+    "ANONYMOUS",
+    "PSEUDONYM",
     "Annotator",
     "Attribute",
     "BoxAnnotator",

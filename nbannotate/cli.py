@@ -182,6 +182,11 @@ def _convert(options: argparse.Namespace) -> int:
 def _store_init(options: argparse.Namespace) -> int:
     from nbannotate.store import open_store
 
+    if options.roles:
+        return _store_roles(options)
+    for name in ("annotators", "reviewers", "prefix", "sql"):
+        if getattr(options, name):
+            raise NbannotateError(f"--{name} is for --roles; give that too, or leave both out")
     is_new = "://" in options.store or not Path(options.store).expanduser().exists()
     with open_store(options.store) as store:
         edits, name = store.last_batch(), store.name
@@ -189,6 +194,23 @@ def _store_init(options: argparse.Namespace) -> int:
         print(f"{name}: is a new store; give it to a widget: store={options.store!r}")
     else:
         print(f"{name}: was a store already, of {edits} steps; nothing is changed")
+    return 0
+
+
+def _store_roles(options: argparse.Namespace) -> int:
+    from nbannotate.store.roles import make_roles, roles_sql
+
+    names = ("annotators", "reviewers", "prefix")
+    given = {name: getattr(options, name) for name in names}
+    if options.sql:
+        print(roles_sql(options.store, **given), end="")
+        return 0
+    roles = make_roles(options.store, **given)
+    print(roles)
+    if roles.annotators or roles.reviewers:
+        print("next: each opens it with a login of their own: store='postgresql://LOGIN@host/name'")
+    else:
+        print("next: give people a role, with --annotators ana,ben --reviewers rita")
     return 0
 
 
@@ -249,6 +271,14 @@ def _fractions(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no list of fractions of train, val and test; try .8,.1,.1"
         ) from None
+
+
+def _people(text: str) -> dict[str, str | None]:
+    """Logins, and the name of those that are given as ``LOGIN=NAME``."""
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    if len({login for login, _, _ in pairs}) < len(pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} has a login twice; give each once")
+    return {login: name if equals else None for login, equals, name in pairs}
 
 
 def _print_report(report: Report, as_json: bool) -> None:
@@ -347,6 +377,19 @@ def _parser() -> argparse.ArgumentParser:
     store_commands = store.add_subparsers(title="commands", metavar="COMMAND", required=True)
     init = _command(store_commands, "init", _store_init, "make the tables of a store")
     init.add_argument("store", metavar="URL", help="a path, or postgresql://user@host/name")
+    init.add_argument(
+        "--roles",
+        action="store_true",
+        help="let the PostgreSQL server guard whose labels are whose",
+    )
+    init.add_argument(
+        "--annotators", type=_people, metavar="ana,ben", help="logins that change their own labels"
+    )
+    init.add_argument(
+        "--reviewers", type=_people, metavar="rita", help="logins that change all labels"
+    )
+    init.add_argument("--prefix", help="of the names of the roles (default: nbannotate)")
+    init.add_argument("--sql", action="store_true", help="print the SQL and do nothing")
 
     demo = _command(commands, "demo", _demo, "write two dozen sample photographs")
     demo.add_argument("folder", nargs="?", default="photos", help="made when it is missing")

@@ -52,6 +52,10 @@ class StaleSchemaError(ConflictError):
     """A label that was given a class which someone has taken out of the scheme meanwhile."""
 
 
+class RightsError(NbannotateError):
+    """What a login may not do in a store that its server guards, though others may."""
+
+
 class FormatError(NbannotateError, ValueError):
     """A label file that cannot be read or written.
 

@@ -3,6 +3,6 @@
 from nbannotate.core.events import Event
 from nbannotate.project.order import Order
 from nbannotate.project.progress import Progress
-from nbannotate.project.project import Project, user_name
+from nbannotate.project.project import Project
 
-__all__ = ["Event", "Order", "Progress", "Project", "user_name"]
+__all__ = ["Event", "Order", "Progress", "Project"]

@@ -60,7 +60,7 @@ class Standing:
         self,
         source: ImageSource,
         reader: Reader,
-        annotator: str,
+        annotator: str | None,
         assignment: Assignment | None,
     ) -> None:
         self._source = source

@@ -6,7 +6,6 @@ committed to the store, then told to everyone who listens.
 
 from __future__ import annotations
 
-import getpass
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -20,16 +19,23 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, inverted
 from nbannotate.core.events import Event, Listeners, Op
 from nbannotate.core.live_schema import LiveSchema
+from nbannotate.core.people import Naming
 from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.tables import images_table
 from nbannotate.core.walk import Keep
-from nbannotate.errors import ConflictError, ImageError, SchemaError, StaleSchemaError
+from nbannotate.errors import (
+    ConflictError,
+    ImageError,
+    RightsError,
+    SchemaError,
+    StaleSchemaError,
+)
 from nbannotate.images import ImageSource, size
 from nbannotate.project.order import Order, arranged
 from nbannotate.project.progress import Progress, Standing
 from nbannotate.project.share import Share
-from nbannotate.store import Store
+from nbannotate.store import Store, annotator_name
 
 _TRIES = 3
 """How often a commit is tried again while others edit the scheme."""
@@ -48,7 +54,8 @@ class Project:
         What labels may be. A store that has a scheme keeps it, ids above all, and gets what is
         new in this one.
     annotator
-        Who edits; None: the name of the user of this machine.
+        Who edits; None: the name of the user of this machine; `PSEUDONYM`: a lasting name that
+        does not tell who bears it; `ANONYMOUS`: none.
     assign, overlap
         How the work is given to annotators; see `nbannotate.store.Store.assign`. None: all work
         on all.
@@ -67,14 +74,14 @@ class Project:
         store: Store,
         schema: Schema,
         *,
-        annotator: str | None = None,
+        annotator: str | Naming | None = None,
         assign: str | None = None,
         overlap: int | None = None,
         on_error: Callable[[Exception], object] | None = None,
     ) -> None:
         self.source = source
         self.store = store
-        self.annotator = user_name() if annotator is None else annotator
+        self.annotator = annotator_name(annotator, store.id)
         self.lock = threading.RLock()
         store.extend_schema(schema)
         self.share = Share(store, source, self.annotator, assign, overlap)
@@ -327,7 +334,7 @@ class Project:
                 record = self.store.schema_record
                 edits = [record.followed_edit(edit) for edit in edits]
             return self._apply(op, edits, reverses=batch, message=message)
-        except (ConflictError, SchemaError) as error:
+        except (ConflictError, RightsError, SchemaError) as error:
             assert batch is not None
             self._undo.drop(batch)  # else it would stand before all others
             self._has_passed_over = True
@@ -405,11 +412,3 @@ class Project:
         found = self.size(image)
         facts: Row = {"path": self.source.path(image) if self.source.has(image) else None}
         return facts if found is None else {**facts, "width": found[0], "height": found[1]}
-
-
-def user_name() -> str:
-    """The name of the user of this machine; ``annotator`` where it has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no entry and no variable
-        return "annotator"

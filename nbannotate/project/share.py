@@ -39,18 +39,23 @@ class Share:
         self,
         store: Store,
         source: ImageSource,
-        annotator: str,
+        annotator: str | None,
         assign: str | None,
         overlap: int | None,
     ) -> None:
         self.assignment = _settled(store, assign, overlap)
+        if self.assignment is not None and annotator is None:
+            raise StoreError(
+                f"{store.name}: its work is given out by name; use annotator=nbannotate.PSEUDONYM, "
+                "which does not tell who bears it"
+            )
         is_blind = self.assignment is not None and self.assignment.is_blind
-        self.reader: Reader = store.blind(annotator) if is_blind else store
+        self.reader: Reader = store.blind(str(annotator)) if is_blind else store
         """What the annotator sees."""
         self.leases: Leases | None = None
         """What the annotator has in hand, where images are handed out."""
         if self.assignment is not None and self.assignment.is_leased:
-            self.leases = store.leases(annotator)
+            self.leases = store.leases(str(annotator))
         self._source = source
         self._annotator = annotator
         self._open: set[str] = set()  # images in hand that are still to do
@@ -73,7 +78,8 @@ class Share:
         if self.leases is None:
             return arranged
         self.leases.offer(arranged)
-        finished = [i for i in self.reader.finished_by(self._annotator) if self._source.has(i)]
+        own = self.reader.finished_by(str(self._annotator))
+        finished = [image for image in own if self._source.has(image)]
         held = [image for image in self.leases.held() if self._source.has(image)]
         self._open.update(held)
         return list(dict.fromkeys([*finished, *held]))

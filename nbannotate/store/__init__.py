@@ -2,6 +2,7 @@
 
 from nbannotate.store.leases import LEASE_SECONDS, Leases
 from nbannotate.store.merging import MergeReport, merge, read_parts
+from nbannotate.store.people import annotator_name
 from nbannotate.store.reading import Reader
 from nbannotate.store.salvage import salvage
 from nbannotate.store.store import Store, open_store
@@ -14,6 +15,7 @@ __all__ = [
     "Reader",
     "Report",
     "Store",
+    "annotator_name",
     "merge",
     "open_store",
     "read_parts",

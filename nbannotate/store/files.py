@@ -130,6 +130,18 @@ def set_aside(path: Path, suffixes: tuple[str, ...] = (*BESIDE, "")) -> Path:
     return aside
 
 
+def name_if_free(part: Path, path: Path) -> None:
+    """Give a file that is written a path; `FileExistsError` if there is a file by then."""
+    try:
+        os.link(part, path)  # unlike a rename, it never takes the place of another
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(path) from None
+        part.rename(path)
+
+
 def sync_folder(path: Path) -> None:
     """Have the names in the folder of a file on disk, where that can be asked for."""
     try:

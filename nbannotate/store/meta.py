@@ -33,12 +33,20 @@ def set_up(connection: sa.Connection, name: str) -> str:
     """
     there = set(sa.inspect(connection).get_table_names())
     found = read_meta(connection, name)
-    tables.metadata.create_all(connection)
+    try:
+        tables.metadata.create_all(connection)
+        if tables.history.name in there:
+            _complete(connection, sa.inspect(connection))
+    except sa.exc.ProgrammingError as error:
+        if "id" not in found or getattr(error.orig, "sqlstate", None) != "42501":
+            raise
+        raise StoreError(
+            f"{name}: was made by an older nbannotate, and this user may not add what it lacks; "
+            "let the owner of the store run: nbannotate store init URL, with --roles if it has any"
+        ) from error
     if "id" not in found:
         found["id"] = str(uuid.uuid4())
         _insert(connection, {"version": tables.VERSION, "id": found["id"]})
-    if tables.history.name in there:
-        _complete(connection, sa.inspect(connection))
     return str(found["id"])
 
 

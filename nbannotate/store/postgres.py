@@ -87,6 +87,11 @@ def open_postgres(url: str) -> Database:
     return Database(engine, name, explain, lambda: _Listener(connect, name))
 
 
+def user_of(url: str) -> str | None:
+    """Who logs in at an address; None if it does not say so."""
+    return _parsed(url).username
+
+
 def _parsed(url: str) -> sa.URL:
     try:
         address = sa.make_url(url)
@@ -205,6 +210,10 @@ _BY_STATE = {
     "53100": "the server's disk is full; make room there, then try again",
     "55P03": f"was busy for {BUSY_SECONDS:g} s; find who holds its lock in pg_stat_activity",
 }
+_NOT_OWN = (
+    "the server lets this user write only what is its own, under its own annotator's name; open "
+    "the store again, or ask a reviewer"
+)
 _REFUSALS = (
     ("password", "the server refuses this user or password; check both in the address"),
     ("authentication", "the server refuses this user; check the address"),
@@ -231,7 +240,7 @@ def explain(error: Exception) -> str:
     state = getattr(orig, "sqlstate", None) or ""
     if "NUL" in cause:
         return f"{_nul_place(error)} holds a NUL character (\\x00), which PostgreSQL cannot keep"
-    words = _BY_STATE.get(state)
+    words = _NOT_OWN if "row-level security" in cause else _BY_STATE.get(state)
     if words is None:
         is_lost = getattr(error, "connection_invalidated", False) or state[:2] in ("08", "57")
         words = _LOST if is_lost else None

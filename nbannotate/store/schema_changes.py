@@ -55,6 +55,19 @@ def change_of(
     )
 
 
+def news(old: SchemaRecord, new: SchemaRecord) -> str:
+    """What a scheme has that another lacks, in words."""
+    before, after = (
+        [
+            *(item.name for item in (*record.schema.classes, *record.schema.tag_choices)),
+            *(item.name for item in record.schema.attributes),
+        ]
+        for record in (old, new)
+    )
+    names = [repr(name) for name in after if name not in before]
+    return f"which lacks {', '.join(names)}" if names else "which is another"
+
+
 def refuse_gone(record: SchemaRecord, edits: Sequence[Edit]) -> None:
     """`StaleSchemaError` if an edit sets a class that has left the scheme."""
     if not record.gone:

@@ -25,6 +25,7 @@ from nbannotate.store.blind import BlindReader
 from nbannotate.store.database import Database
 from nbannotate.store.files import refuse_remains
 from nbannotate.store.frames import images_frame, labels_frame
+from nbannotate.store.guard import Guard, Role
 from nbannotate.store.leases import LEASE_SECONDS, Leases
 from nbannotate.store.meta import (
     ASSIGNMENT,
@@ -37,7 +38,7 @@ from nbannotate.store.meta import (
 from nbannotate.store.past import When, columns_at, last_batches, schema_at
 from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.reading import Reader, dataset_of
-from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
+from nbannotate.store.schema_changes import change_of, news, refuse_gone, refuse_lost
 from nbannotate.store.snapshot import write_snapshot
 from nbannotate.store.sqlite import open_sqlite
 from nbannotate.store.summary import Summary, summarise
@@ -71,8 +72,10 @@ class Store(Reader):
         super().__init__(database, SchemaCell())
         self.name = database.name
         self._watching = Watching(database.open_signal, database.name)
+        self._guard = Guard(database)
         try:
             with database.writing() as connection:
+                self._guard.look(connection)
                 self.id = set_up(connection, database.name)
                 tallies.make(connection)
                 last = connection.execute(_LAST).first()
@@ -89,6 +92,15 @@ class Store(Reader):
     def notes(self) -> list[str]:
         """What people should know of how the store works here, in sentences."""
         return list(self._database.notes)
+
+    @property
+    def role(self) -> Role:
+        """What this login may do: ``"owner"``: all; also where the server guards nothing.
+
+        A ``"reviewer"`` changes all labels and images, an ``"annotator"`` its own labels; see
+        `nbannotate.store.roles`.
+        """
+        return self._guard.role
 
     @property
     def schema(self) -> LiveSchema:
@@ -132,7 +144,11 @@ class Store(Reader):
         ------
         SchemaError
             If the scheme or labels stand against it; nothing is then changed.
+        RightsError
+            If the server guards the store, and this login does not own it.
         """
+        if not dry_run:
+            self._guard.refuse_all_but_owner("changes its scheme")
         database = self._database
         with database.reading() if dry_run else database.writing() as connection:
             record = self._schema.read(connection)
@@ -230,14 +246,18 @@ class Store(Reader):
         ------
         ConflictError
             If a label or image is not any more as an edit has it ``before``.
+        RightsError
+            If a label is another's and this login only an annotator's.
         StoreError
-            If the database refuses. In either case nothing of the batch is in it.
+            If the database refuses. In each case nothing of the batch is in it.
         """
+        self._guard.claim(annotator)
         with self._database.writing() as connection:
             if message is not None and not self._take(connection, *message):
                 return None
             if not edits:
                 return None
+            self._guard.refuse_others_names(edits, annotator)
             if leases is not None:
                 leases.keep(connection, edits)
             return self._write(
@@ -264,7 +284,22 @@ class Store(Reader):
         """
         wanted = Assignment.of(assign, overlap)
         with self._database.writing() as connection:
+            if from_dict(value_of(connection, ASSIGNMENT)) == wanted:
+                return
+            self._guard.refuse_all_but_owner("says how the work is given to annotators")
             write_meta(connection, ASSIGNMENT, None if wanted is None else wanted.to_dict())
+
+    def claim(self, annotator: str | None) -> None:
+        """Say under whose name this login labels; nothing but where the server guards the store.
+
+        `apply` and `leases` do so by themselves.
+
+        Raises
+        ------
+        StoreError
+            If there is no name, the login has another, or the name is another login's.
+        """
+        self._guard.claim(annotator)
 
     def blind(self, annotator: str) -> Reader:
         """What the store holds for an annotator who is not to see the others' work."""
@@ -283,8 +318,10 @@ class Store(Reader):
         Raises
         ------
         StoreError
-            If it is not shared out; `assign` says that it is.
+            If it is not shared out; `assign` says that it is. Or if the name is not this login's,
+            where the server guards the store.
         """
+        self._guard.claim(annotator)
         assignment = self.assignment
         if assignment is None or not assignment.is_leased:
             raise StoreError(f"{self.name}: its images are not shared out; see store.assign()")
@@ -359,6 +396,7 @@ class Store(Reader):
         """
         from nbannotate.store.merging import merge_into  # which opens stores
 
+        self._guard.refuse_all_but_owner("merges others into it")
         return merge_into(self._database, parts)
 
     def check(self) -> upkeep.Report:
@@ -417,6 +455,7 @@ class Store(Reader):
         was = self._schema.read(connection)
         of_schema = any(edit.op == "schema" for edit in edits)
         if of_schema:
+            self._guard.refuse_all_but_owner("changes its scheme")
             # First, also in an undo: who replays the history then knows what kind of batch it is.
             schemas = [self._schema.change(connection, e) for e in edits if e.op == "schema"]
             edits = [*schemas, *(edit for edit in edits if edit.op != "schema")]
@@ -454,9 +493,12 @@ class Store(Reader):
     def _put_schema(
         self, connection: sa.Connection, record: SchemaRecord, wanted: SchemaRecord
     ) -> None:
+        if wanted == record:
+            return
+        self._guard.refuse_all_but_owner(f"changes its scheme, {news(record, wanted)}")
         if record == SchemaRecord(Schema()):  # the first scheme is where a history begins
             self._schema.write(connection, wanted)
-        elif wanted != record:
+        else:
             edit = Edit("schema", "", before=record.to_dict(), after=wanted.to_dict())
             self._write(connection, [edit], None)
 

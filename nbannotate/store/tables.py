@@ -132,5 +132,13 @@ leases = Table(
 )
 """Who has which images in hand, and until when; over that nobody else is given them."""
 
+members = Table(
+    "members",
+    metadata,
+    Column("login", String, primary_key=True),
+    Column("annotator", String, nullable=False, unique=True),
+)
+"""Whose name is whose, where a server guards the store; see `nbannotate.store.guard`."""
+
 LABEL_FIELDS = tuple(column.name for column in labels.columns)
 IMAGE_FIELDS = tuple(column.name for column in images.columns)

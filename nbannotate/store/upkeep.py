@@ -152,10 +152,12 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[Path]:
     try:
         yield part
         _sync(part)
-        _rename_to_free(part, path)
+        files.name_if_free(part, path)
         files.sync_folder(path)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {explain(error)}") from error
+    except FileExistsError as error:
+        raise StoreError(f"{path}: is there already; give another path") from error
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be written ({error}); see to that or give another path"
@@ -163,17 +165,6 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[Path]:
     finally:
         for suffix in ("", *files.BESIDE):
             files.beside(part, suffix).unlink(missing_ok=True)
-
-
-def _rename_to_free(part: Path, path: Path) -> None:
-    try:
-        os.link(part, path)  # unlike a rename, it never takes the place of another
-    except FileExistsError as error:
-        raise StoreError(f"{path}: is there already; give another path") from error
-    except OSError:  # a file system without links
-        if path.exists():
-            raise StoreError(f"{path}: is there already; give another path") from None
-        part.rename(path)
 
 
 def _sync(path: Path) -> None:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from itertools import groupby
+from typing import NoReturn
 
 import sqlalchemy as sa
 
 from nbannotate.core.draft import Draft
 from nbannotate.core.edits import Edit, Row
-from nbannotate.errors import ConflictError
+from nbannotate.errors import ConflictError, RightsError
 from nbannotate.store import tables
 from nbannotate.store.database import rows_among
+from nbannotate.store.guard import refusal
 
 
 def write(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
-    """Write what the edits do to labels; `ConflictError` if a row is not as one has it ``before``.
+    """Write what the edits do to labels.
 
     Edits that follow one another and set the same fields go in one statement.
+
+    Raises
+    ------
+    ConflictError
+        If a row is not as an edit has it ``before``.
+    RightsError
+        If the server does not let this user change a row.
     """
     draft = _draft(connection, edits)
     for edit in edits:
@@ -119,14 +128,25 @@ def _change(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
         return
     where = table.c.label_id == sa.bindparam("of_label")
     if op == "update":
-        connection.execute(
+        done = connection.execute(
             sa.update(table).where(where),
             [{**(edit.after or {}), "updated": at, "of_label": edit.label_id} for edit in edits],
         )
     else:
-        connection.execute(
+        done = connection.execute(
             sa.delete(table).where(where), [{"of_label": edit.label_id} for edit in edits]
         )
+    if done.rowcount != len(edits):  # a server that guards rows passes over those of others
+        _refuse_passed_over(connection, edits, at)
+
+
+def _refuse_passed_over(connection: sa.Connection, edits: Sequence[Edit], at: int) -> NoReturn:
+    """`RightsError` with the first label that an update or delete has left as it was."""
+    column = tables.labels.c
+    ids = [edit.label_id for edit in edits if edit.label_id is not None]
+    rows = rows_among(connection, sa.select(tables.labels), column.label_id, ids)
+    row = next(row for row in rows if edits[0].op == "delete" or row["updated"] != at)
+    raise RightsError(refusal(row["image"], row["annotator"]))
 
 
 def _change_images(

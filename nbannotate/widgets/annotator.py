@@ -14,6 +14,7 @@ import pandas as pd
 
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.live_schema import LiveSchema
+from nbannotate.core.people import Naming
 from nbannotate.core.schema import Schema
 from nbannotate.core.walk import Walk
 from nbannotate.errors import ImageError, LabelError, NbannotateError
@@ -49,7 +50,8 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         ``"sequential"``, ``"random"``, or a callable that takes the keys and gives them back in
         its order.
     annotator
-        Who labels; None: the name of the user of this machine.
+        Who labels; None: the name of the user of this machine; `nbannotate.PSEUDONYM`: a lasting
+        name that does not tell who bears it; `nbannotate.ANONYMOUS`: none.
     assign
         How several annotators divide the work of one store. ``"shared"``: images are handed out,
         a few at a time; ``"all"``: everyone labels every image; None: all work on all. The first
@@ -101,7 +103,7 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         store: str | Path | Store | None = "labels.db",
         indexes: Indexes | None = None,
         order: Order = "sequential",
-        annotator: str | None = None,
+        annotator: str | Naming | None = None,
         assign: str | None = None,
         overlap: int | None = None,
         view_only: bool = False,

@@ -78,6 +78,8 @@ class Controller:
         self._notes_told = len(project.store.notes)
         for note in project.store.notes:  # here, for no browser is there yet to say it
             warnings.warn(note, stacklevel=4)
+        if not view_only:
+            project.store.claim(project.annotator)  # said here, not with the first box
         self._needed = ahead + 1
         self._hand_out()
         if not view_only and walk.current is not None and not self._is_todo(walk.current):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nbannotate as nba
 from nbannotate.core.schema import Schema
 from nbannotate.errors import ConflictError, LabelError, NbannotateError, StoreError
 from nbannotate.images import open_source
@@ -164,6 +167,33 @@ def test_an_assignment_may_be_changed_for_all(store):
 def test_an_assignment_that_cannot_be_is_refused(store, how, problem):
     with pytest.raises(NbannotateError, match=problem):
         project(store, **how)
+
+
+def test_who_gives_no_name_is_anonymous_and_undoes_their_own(store):
+    nobody = project(store, nba.ANONYMOUS)
+    finish(nobody, IMAGES[0])
+    finish(project(store), IMAGES[1])
+    nobody.undo()
+
+    assert nobody.annotator is None
+    assert store.labels["annotator"].tolist() == ["ana"]
+    assert project(store, nba.ANONYMOUS).can_redo
+    assert store.check().ok
+
+
+def test_a_pseudonym_is_the_same_again_and_no_name_of_the_user(store, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    one, again = project(store, nba.PSEUDONYM, overlap=2), project(store, nba.PSEUDONYM)
+
+    assert one.annotator == again.annotator
+    assert one.annotator.count("-") == 2
+    assert project(store, None).annotator == getpass.getuser() != one.annotator
+
+
+@pytest.mark.parametrize("how", [{"assign": "shared"}, {"overlap": 2}, {"assign": "all"}])
+def test_work_is_given_out_by_name(store, how):
+    with pytest.raises(StoreError, match=r"by name; use annotator=nbannotate\.PSEUDONYM"):
+        project(store, nba.ANONYMOUS, **how)
 
 
 # Blind to each other

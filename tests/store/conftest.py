@@ -17,6 +17,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.store import Store, open_store
 
 from . import postgresql
+from .school import School
 
 SCHEMA = Schema(classes=["cat", "dog"], tags=["sun", "rain"], attributes={"occluded": bool})
 NUMBERS = itertools.count(1)
@@ -53,6 +54,18 @@ def database(postgres: postgresql.Server) -> Callable[[], str]:
         return postgres.address(name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_school(postgres: postgresql.Server) -> Callable[[], School]:
+    """A factory: `make_school()` makes a database and people with logins, roles not given yet."""
+    return lambda: School.make(postgres, next(NUMBERS))
+
+
+@pytest.fixture
+def school(make_school: Callable[[], School]) -> School:
+    """An empty database, and people with logins."""
+    return make_school()
 
 
 @pytest.fixture

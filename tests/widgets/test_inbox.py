@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbannotate.errors import StoreError
+from nbannotate.errors import RightsError, StoreError
 from nbannotate.widgets.inbox import Inbox
 from nbannotate.widgets.messages import Batch, Goto, Numbered
 
@@ -79,6 +79,16 @@ def test_a_store_in_trouble_takes_nothing_and_acknowledges_nothing_until_it_can(
     log.receive(1, 2, again=True)
     assert log.taken == [1, 2]
     assert log.inbox.trouble is None
+
+
+def test_what_a_login_may_not_do_is_said_and_does_not_hold_up_the_next():
+    log = Log()
+    log.failing = RightsError("belongs to another annotator")
+    log.receive(1)
+    log.failing = None
+    log.receive(2)
+    assert (log.taken, log.reported) == ([2], ["belongs to another annotator"])
+    assert (log.inbox.acked, log.inbox.trouble) == ({"client": 2}, None)
 
 
 def test_a_store_that_cannot_say_what_it_has_takes_nothing_until_it_can():
