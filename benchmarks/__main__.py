@@ -6,9 +6,14 @@ import argparse
 import signal
 import sys
 
-from benchmarks import interaction, startup, store
+from benchmarks import formats, interaction, startup, store
 
-ALL = {"interaction": interaction.main, "startup": startup.main, "store": store.main}
+ALL = {
+    "formats": formats.main,
+    "interaction": interaction.main,
+    "startup": startup.main,
+    "store": store.main,
+}
 
 
 def main() -> int:
