@@ -281,8 +281,7 @@ def measure(files: Mapping[str, str], boxes: int, peers: Path, rounds: int) -> t
 
 
 def judge(took: Table, peak: Table) -> list[Verdict]:
-    """The targets: the floor of parsing, half of panlabel or the floor of writing, a fifth of all
-    in Python."""
+    """The targets: the floor of parsing, half of panlabel, a fifth of those in Python."""
     verdicts = [
         Verdict("COCO to table: times orjson.loads", took.ratio("COCO to table", FLOOR), 1.0),
         Verdict("COCO to table: peak memory, MB", peak.median("COCO to table"), 900.0),

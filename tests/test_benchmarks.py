@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks import __main__, interaction, kernel, photos, report, startup, store
+import nbannotate as nba
+from benchmarks import __main__, formats, interaction, kernel, photos, report, startup, store
 from benchmarks.report import Samples, Table, Verdict
 from nbannotate.store import open_store
 
@@ -233,4 +234,29 @@ def test_boxes_leave_the_corner_free_where_drags_begin():
 
 
 def test_each_benchmark_can_be_named():
-    assert set(__main__.ALL) == {"interaction", "startup", "store"}
+    assert set(__main__.ALL) == {"formats", "interaction", "startup", "store"}
+
+
+def test_the_synthetic_set_of_formats_is_the_same_in_coco_and_yolo(tmp_path):
+    files = formats.synthesise(tmp_path, 200, 3000)
+    coco, yolo = (nba.read(files[name], format=name) for name in ("coco", "yolo"))
+
+    assert len(coco.labels) == len(yolo.labels) == 3000
+    assert len(coco.images) == len(yolo.images) == 200
+    first = coco.labels.iloc[0]
+    same = yolo.labels[yolo.labels["image"].str.endswith(first["image"])]
+    distance = (same[["x", "y", "width", "height"]] - first[["x", "y", "width", "height"]]).abs()
+    assert distance.max(axis=1).min() < 0.01
+    assert coco.images.index.isin(coco.labels["image"]).sum() < 200  # some are empty
+
+
+def test_formats_are_judged_by_the_floor_and_by_the_others():
+    took = Table("s", formats.CONTENDERS)
+    for name, seconds in {formats.OURS: 1.0, formats.FLOOR: 1.1, "panlabel": 2.5}.items():
+        took.samples("COCO to YOLO", name).add(seconds)
+        took.samples("COCO to VOC", name).add(seconds if name != "panlabel" else 1.2)
+    found = {v.target: v.passed for v in formats.judge(took, Table("MB", formats.CONTENDERS))}
+
+    assert found["COCO to YOLO: times panlabel"] is True
+    assert found["COCO to VOC: times panlabel"] is True  # both are at the floor
+    assert found["COCO to table: times orjson.loads"] is None
