@@ -10,7 +10,7 @@ import getpass
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,8 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, inverted
 from nbannotate.core.events import Event, Listeners, Op
 from nbannotate.core.live_schema import LiveSchema
+from nbannotate.core.moves import followed
+from nbannotate.core.reconciliation import Reconciliation
 from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.tables import images_table
@@ -34,7 +36,8 @@ from nbannotate.errors import (
     SchemaError,
     StaleSchemaError,
 )
-from nbannotate.images import ImageSource, size
+from nbannotate.images import Identity, ImageSource, identify, size
+from nbannotate.reconciling import reconcile
 from nbannotate.store import Store
 
 _TRIES = 3
@@ -113,6 +116,7 @@ class Project:
         store.extend_schema(schema)
         self._listeners = Listeners(on_error)
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._identities: dict[str, Identity] = {}
         self._seen = store.last_batch()
         self._undo = store.undo_stack(self.annotator)
         self._has_passed_over = False
@@ -164,9 +168,8 @@ class Project:
         frame = touched.reindex(keys.append(rest))
         fresh = ~frame.index.isin(touched.index)
         frame.loc[fresh, "status"] = "todo"
-        frame["path"] = frame["path"].where(
-            ~fresh, pd.Series([self.source.path(k) for k in keys], index=keys, dtype="string")
-        )
+        paths = pd.Series([self.source.path(k) for k in keys], index=keys, dtype="string")
+        frame["path"] = paths.reindex(frame.index).fillna(frame["path"])  # where they are now
         sizes = pd.DataFrame.from_dict(
             dict(self._sizes), orient="index", columns=["width", "height"], dtype="Int64"
         ).reindex(frame.index)
@@ -223,10 +226,75 @@ class Project:
         """Width and height of the upright image in pixels; None if it cannot be read."""
         if image not in self._sizes:
             try:
-                self.note_size(image, *size(self.source.load(image), image))
+                raw = self.source.load(image)
+                self.note_size(image, *size(raw, image))
             except ImageError:
                 return None
+            if isinstance(raw, bytes):  # that it was read took longer; pixels were there already
+                self.note_identity(image, identify(raw, image))
         return self._sizes[image]
+
+    def note_identity(self, image: str, identity: Identity) -> None:
+        """Remember the content of an image, which its next edit records if none is yet."""
+        self._identities[image] = identity
+
+    def has_changed(self, image: str) -> bool:
+        """Whether the content of an image, as it was noted, is other than was recorded."""
+        noted = self._identities.get(image)
+        row = self.store.images_of([image]).get(image, {})
+        recorded = row.get("hash")
+        return noted is not None and recorded is not None and recorded != noted.hash
+
+    def reconcile(
+        self,
+        *,
+        dry_run: bool = False,
+        accept_changed: bool = False,
+        choose: Mapping[str, str] | None = None,
+        verify: bool = True,
+    ) -> Reconciliation:
+        """Bring the labels of images that were renamed or moved to where these are now.
+
+        They are found again by the content that was recorded of them, and moved in one step with
+        all that is said of them. No image is moved to where another has labels.
+
+        Parameters
+        ----------
+        dry_run
+            Whether only to say what it would do.
+        accept_changed
+            Whether to record the content of images that have changed as it is now; their labels
+            stay.
+        choose
+            Which of several images of the same content is meant: old key to new key.
+        verify
+            Whether to read images that have kept their name and size too. Without, it is much
+            faster, and a change that leaves the number of bytes as it was is not seen.
+
+        Raises
+        ------
+        ImageError
+            If there are no images any more, or `choose` does not fit.
+        ConflictError
+            If others keep moving the same images.
+        StoreError
+            If the store cannot take it. In any case nothing is then changed.
+        """
+
+        def commit(edit: Edit) -> int | None:
+            with self.lock:
+                event = self._apply("edit", [edit])
+                return None if event is None else event.batch
+
+        return reconcile(
+            self.store,
+            self.source,
+            commit,
+            dry_run=dry_run,
+            accept_changed=accept_changed,
+            choose=choose,
+            verify=verify,
+        )
 
     def commit(
         self,
@@ -384,9 +452,9 @@ class Project:
     ) -> Event | None:
         edits = [] if batch is None else inverted(self.store.batch(batch))
         try:
-            if not any(edit.op == "schema" for edit in edits):
-                record = self.store.schema_record
-                edits = [record.followed_edit(edit) for edit in edits]
+            if batch is not None and not any(edit.is_wide for edit in edits):
+                record, moves = self.store.schema_record, self.store.moves_since(batch)
+                edits = [followed(record.followed_edit(edit), moves) for edit in edits]
             return self._apply(op, edits, reverses=batch, message=message)
         except (ConflictError, SchemaError) as error:
             assert batch is not None
@@ -405,9 +473,9 @@ class Project:
         reverses: int | None = None,
         message: tuple[str, int] | None = None,
     ) -> Event | None:
-        # An edit of the scheme may touch every image; to read their sizes would take for ever.
-        is_of_schema = any(edit.op == "schema" for edit in edits)
-        images = {} if is_of_schema else dict.fromkeys(edit.image for edit in edits)
+        # Such an edit may touch every image; to read their sizes would take for ever.
+        is_wide = any(edit.is_wide for edit in edits)
+        images = {} if is_wide else dict.fromkeys(edit.image for edit in edits)
         number = self.store.apply(
             edits,
             annotator=self.annotator,
@@ -450,6 +518,8 @@ class Project:
     def _facts(self, image: str) -> Row:
         found = self.size(image)
         facts: Row = {"path": self.source.path(image) if self.source.has(image) else None}
+        if image in self._identities:
+            facts |= self._identities[image]._asdict()
         return facts if found is None else {**facts, "width": found[0], "height": found[1]}
 
     @cached_property
@@ -460,6 +530,9 @@ class Project:
         return statuses
 
     def _count(self, edit: Edit) -> None:
+        if edit.op == "reconcile" and "_statuses" in self.__dict__:
+            del self._statuses  # each goes with its image; read again when they are asked for
+            self._by_status.clear()
         status = (edit.after or {}).get("status")
         if edit.op == "image" and status is not None and "_statuses" in self.__dict__:
             if self.source.has(edit.image):

@@ -18,8 +18,9 @@ BELOW = {
     "errors": set(),
     "core": {"errors"},
     **{layer: {"errors", "core"} for layer in MIDDLE},
-    "project": {"errors", "core", *MIDDLE},
-    "widgets": {"errors", "core", *MIDDLE, "project"},
+    "reconciling": {"errors", "core", *MIDDLE},
+    "project": {"errors", "core", *MIDDLE, "reconciling"},
+    "widgets": {"errors", "core", *MIDDLE, "reconciling", "project"},
 }
 FREE = {"__init__", "__main__", "cli", "demo", "environment", "report", "training"}
 """What stands beside the layers: it joins them, or is for people only."""

@@ -5,6 +5,7 @@ are for one image at a time.
 """
 
 from nbannotate.images.ahead import Pictures
+from nbannotate.images.identity import Identity, identify
 from nbannotate.images.readers import Raw
 from nbannotate.images.rendering import Picture, render, size
 from nbannotate.images.sources import Images, ImageSource, Indexes, open_source
@@ -13,6 +14,7 @@ from nbannotate.images.zoom import Decoded, DecodedCache, crop, decoded
 __all__ = [
     "Decoded",
     "DecodedCache",
+    "Identity",
     "ImageSource",
     "Images",
     "Indexes",
@@ -21,6 +23,7 @@ __all__ = [
     "Raw",
     "crop",
     "decoded",
+    "identify",
     "open_source",
     "render",
     "size",

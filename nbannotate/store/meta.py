@@ -35,7 +35,9 @@ def set_up(connection: sa.Connection, name: str) -> str:
         found["id"] = str(uuid.uuid4())
         _insert(connection, {"version": tables.VERSION, "id": found["id"]})
     if tables.history.name in there:
-        _complete(connection, sa.inspect(connection))
+        inspector = sa.inspect(connection)
+        _complete(connection, inspector)
+        _add_missing(connection, inspector, tables.images.c.bytes, tables.images.c.hash)
     return str(found["id"])
 
 
@@ -72,10 +74,8 @@ def write_meta(connection: sa.Connection, key: str, value: Any) -> None:
 def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
     """Add to the history what stores lack that were made before there was any such."""
     table = tables.history
-    if table.c.facts.name in {column["name"] for column in inspector.get_columns(table.name)}:
+    if not _add_missing(connection, inspector, table.c.facts):
         return
-    kind = table.c.facts.type.compile(connection.dialect)
-    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {table.c.facts.name} {kind}")
     for index in (*table.indexes, *tables.images.indexes):
         index.create(connection, checkfirst=True)
     # When each fact became known was not written down: it was at the latest with the last edit
@@ -92,6 +92,19 @@ def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
             news.append({"place": seqs[row["image"]], "facts": facts})
     if news:
         connection.execute(sa.update(table).where(table.c.seq == sa.bindparam("place")), news)
+
+
+def _add_missing(
+    connection: sa.Connection, inspector: sa.Inspector, *columns: sa.Column[Any]
+) -> bool:
+    """Add to a table the columns that came later than its store; whether any was missing."""
+    table = columns[0].table.name
+    there = {column["name"] for column in inspector.get_columns(table)}
+    missing = [column for column in columns if column.name not in there]
+    for column in missing:
+        kind = column.type.compile(connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column.name} {kind}")
+    return bool(missing)
 
 
 class SchemaCell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -17,6 +17,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.live_schema import LiveSchema
+from nbannotate.core.reconciliation import Known
 from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.schema_record import SchemaRecord
@@ -28,6 +29,7 @@ from nbannotate.store.database import Database
 from nbannotate.store.files import refuse_remains
 from nbannotate.store.frames import history_frame, images_frame, labels_frame
 from nbannotate.store.meta import SchemaCell, refuse_smaller, set_up
+from nbannotate.store.moving import contents, known_images, moves_since
 from nbannotate.store.past import When, columns_at, last_batches, schema_at
 from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.schema_changes import change_of, refuse_gone, refuse_lost
@@ -237,7 +239,8 @@ class Store:
             Client and number of the message that asks for it. A number that this client has had
             already changes nothing.
         facts
-            What is known of the images that the edits touch: path, width and height in pixels.
+            What is known of the images that the edits touch: path, width and height in pixels,
+            bytes and hash of the content. Content that was recorded once stays so.
 
         Returns
         -------
@@ -328,6 +331,19 @@ class Store:
         query = sa.select(tables.labels.c.image).where(tables.labels.c.class_id == class_id)
         with self._database.reading() as connection:
             return set(connection.scalars(query.distinct()))
+
+    def known_images(self) -> dict[str, Known]:
+        """What is known of the file of each image of which something was said."""
+        return known_images(self._database)
+
+    def contents(self) -> Iterator[list[tuple[str, int | None, str | None]]]:
+        """Key, bytes and hash of images that are not idle, some at a time, so that none waits."""
+        return contents(self._database)
+
+    def moves_since(self, batch: int) -> dict[str, str]:
+        """Keys that images had after this batch, to those that they have now, where they differ."""
+        with self._database.reading() as connection:
+            return moves_since(connection, batch)
 
     def unsure_images(self) -> set[str]:
         """The images that someone is unsure of."""

@@ -82,7 +82,8 @@ def assert_same_dataset(found, wanted):
 
 
 def test_every_column_is_in_the_history(store):
-    facts = {"a.jpg": {"path": "/photos/a.jpg", "width": 640, "height": 480}}
+    size, content = {"width": 640, "height": 480}, {"bytes": 12345, "hash": "sha256:ab"}
+    facts = {"a.jpg": {"path": "/photos/a.jpg", **size, **content}}
     rings = [[[1.5, 2.0], [3.0, 4.0], [1.0, 9.0]]]
     more = {"kind": "polygon", "geometry": rings, "text": "hi", "score": 0.25, "frame": 3}
     commit(store, box("i", track=7, source="model:m", **more), seconds=2.5, facts=facts)
