@@ -85,6 +85,7 @@ def reconcile(
         return Reconciliation(
             source.whole.describe(),
             found.moved,
+            found.set_aside,
             found.changed,
             found.missing,
             found.ambiguous,
@@ -253,12 +254,16 @@ def _edit(
     back = {new: old for old, new in found.moves.items()}
     for new in found.moved.values():
         facts[new] = {"path": look.path(new)}
+    for new in found.set_aside.values():
+        facts[new] = {"path": None}  # that of another file by now
     for key in news:
         facts[key] = look.contents[key].identity._asdict()
     if accept_changed:
         look.read_again(found.changed)
+        looked_for = {known[key].hash for key in (*found.occupied, *found.ambiguous)}
         for key in found.changed:
-            if key in look.contents:
+            # A picture that others' labels are of is not what these labels are of.
+            if key in look.contents and look.contents[key].identity.hash not in looked_for:
                 content = look.contents[key]
                 facts[key] = {"path": look.path(key), **content.identity._asdict()}
                 if content.size is not None:

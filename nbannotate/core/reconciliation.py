@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,6 +16,16 @@ import pandas as pd
 from nbannotate.errors import ImageError
 
 _SHOWN = 3
+_SORTS = (
+    "moved",
+    "changed",
+    "missing",
+    "set_aside",
+    "ambiguous",
+    "occupied",
+    "unreadable",
+    "recorded",
+)
 
 
 class Known(NamedTuple):
@@ -48,12 +59,13 @@ class Matches:
     ----------
     moves
         Old key to new key of all rows that go elsewhere, those of which nothing is said too.
-    moved, occupied, ambiguous, changed, missing
+    moved, set_aside, occupied, ambiguous, changed, missing
         As in `Reconciliation`.
     """
 
     moves: Mapping[str, str]
     moved: Mapping[str, str]
+    set_aside: Mapping[str, str]
     occupied: Mapping[str, str]
     ambiguous: Mapping[str, tuple[str, ...]]
     changed: tuple[str, ...]
@@ -116,17 +128,28 @@ def match(
             elif found and not has(key):
                 occupied[key] = found[0]
     _refuse_unfit(choose, moved)
+    set_aside: dict[str, str] = {}
     while kept := [
         key
         for key, place in moved.items()
-        if place in known and not known[place].is_idle and place not in moved
+        if place in known
+        and not known[place].is_idle
+        and place not in moved
+        and place not in set_aside
     ]:
-        occupied |= {key: moved.pop(key) for key in kept}
-    stay = adrift - moved.keys()
+        for key in kept:
+            place = moved[key]
+            if place in adrift and place not in occupied and place not in ambiguous:
+                set_aside[place] = _aside(place, known, has)
+            else:
+                occupied[key] = moved.pop(key)
+    stay = adrift - moved.keys() - set_aside.keys()
     missing |= {k for k in stay - occupied.keys() - ambiguous.keys() if not has(k)}
+    missing |= set_aside.keys()
     return Matches(
-        {**moved, **_displaced(moved, known)},
+        {**moved, **set_aside, **_displaced(moved, set_aside, known)},
         moved,
+        set_aside,
         occupied,
         ambiguous,
         tuple(key for key in known if key in stay and has(key)),
@@ -172,12 +195,20 @@ def _name(key: str) -> str:
     return key.rpartition("/")[2]
 
 
-def _displaced(moved: Mapping[str, str], known: Mapping[str, Known]) -> dict[str, str]:
+def _aside(key: str, known: Mapping[str, Known], has: Callable[[str], bool]) -> str:
+    """A key for an image whose file is nowhere, while another has got its name."""
+    names = (f"missing{'' if number == 1 else f'-{number}'}/{key}" for number in count(1))
+    return next(name for name in names if name not in known and not has(name))
+
+
+def _displaced(
+    moved: Mapping[str, str], set_aside: Mapping[str, str], known: Mapping[str, Known]
+) -> dict[str, str]:
     """Where rows of which nothing is said go, to make way: to the key that became free."""
     back = {place: key for key, place in moved.items()}
     found = {}
     for place in back:
-        if place in known and place not in moved:
+        if place in known and place not in moved and place not in set_aside:
             free = place
             while free in back:
                 free = back[free]
@@ -204,6 +235,9 @@ class Reconciliation:
         The images that they were compared with, in words.
     moved
         Old key to new key of images that were found again by their content.
+    set_aside
+        Old key to new key of images that are missing and whose name another has got: what is said
+        of them is kept apart from it.
     changed
         Keys whose file has other content than was recorded.
     missing
@@ -229,6 +263,7 @@ class Reconciliation:
 
     source: str
     moved: Mapping[str, str] = field(default_factory=dict)
+    set_aside: Mapping[str, str] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     ambiguous: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -272,15 +307,16 @@ class Reconciliation:
                 more = ", …" if len(keys) > _SHOWN else ""
                 mend = self._mends().get(name)
                 mend = f"; {mend}" if mend else ""
-                lines.append(f"  {name} {len(keys):,}: {', '.join(shown)}{more}{mend}")
+                words = name.replace("_", " ")
+                lines.append(f"  {words} {len(keys):,}: {', '.join(shown)}{more}{mend}")
         return "\n".join(lines)
 
     def _sorts(self) -> list[tuple[str, Mapping[str, Any] | tuple[str, ...]]]:
-        names = ("moved", "changed", "missing", "ambiguous", "occupied", "unreadable", "recorded")
-        return [(name, getattr(self, name)) for name in names]
+        return [(name, getattr(self, name)) for name in _SORTS]
 
     def _mends(self) -> dict[str, str]:
         mends = {
+            "set_aside": "another file has the name by now",
             "ambiguous": "choose={old: new} says which it is",
             "occupied": "there are labels of its own, and nothing was moved",
         }

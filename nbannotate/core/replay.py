@@ -11,12 +11,10 @@ from nbannotate.errors import StoreError
 
 _LABEL: Row = dict.fromkeys(["label_id", "class_id", *LABEL_DTYPES])
 del _LABEL["label"]  # a row has the id of the class instead
-UNTOUCHED: Row = {
-    **dict.fromkeys(["image", *IMAGE_DTYPES]),
-    "status": "todo",
-    "seconds": 0.0,
-    "unsure": False,
-}
+IMAGE_STATE: Row = {"status": "todo", "note": None, "unsure": False, "split": None}
+"""What image edits change, as it is before the first of them."""
+
+UNTOUCHED: Row = {**dict.fromkeys(["image", *IMAGE_DTYPES]), **IMAGE_STATE, "seconds": 0.0}
 """An image before its first edit."""
 
 CONTENT = ("bytes", "hash")

@@ -9,11 +9,10 @@ import sqlalchemy as sa
 from nbannotate.core.edits import Edit
 from nbannotate.core.moves import composed, reconciled
 from nbannotate.core.reconciliation import Known
-from nbannotate.core.replay import FACTS
+from nbannotate.core.replay import FACTS, IMAGE_STATE
 from nbannotate.errors import ConflictError, StoreError
 from nbannotate.store import tables
 from nbannotate.store.database import Database, rows_among
-from nbannotate.store.parts import IMAGE_STATE
 
 _CHUNK = 1000  # rows; read in about 3 ms, during which a gesture may wait
 _AGAIN = "call reconcile() again"
