@@ -16,10 +16,10 @@ from itertools import groupby
 from nbannotate.core.edits import Row
 from nbannotate.core.replay import CONTENT, IMAGE_STATE
 from nbannotate.store.parts import EMPTY_IMAGE, Part
-from nbannotate.store.renaming import FIRST
 from nbannotate.store.schemes import Remembered, Schemes
 
 _RANK = ("todo", "skipped", "flagged", "done")
+_APART = ("label_id", "image", "updated")
 _OPS = ("create", "update", "delete", "image")
 
 
@@ -342,11 +342,9 @@ def _keys(rows: Iterable[Row]) -> list[str]:
     """What tells each edit from all others of its label or image."""
     keys, times = [], Counter[tuple[str, str]]()
     for row in rows:
-        # What was before follows from the edits before it. Ids are left out, and times tell
-        # edits apart that do the same.
-        after = {k: v for k, v in (row["after"] or {}).items() if k not in ("label_id", "updated")}
-        if FIRST in row and "image" in after:
-            after["image"] = row[FIRST]  # in another store it may have that name still
+        # What was before follows from the edits before it. Names are left out, which stores may
+        # have of their own, and times tell edits apart that do the same.
+        after = {k: v for k, v in (row["after"] or {}).items() if k not in _APART}
         key = json.dumps([row["op"], row["at"], row["annotator"], after], sort_keys=True)
         if row["op"] == "image":
             times[row["image"], key] += 1  # one batch may do the same twice

@@ -20,9 +20,6 @@ from nbannotate.store.moving import move
 if TYPE_CHECKING:
     from nbannotate.store.parts import Part
 
-FIRST = "first image"
-"""Field of a row that says which image its label was made on, where that has another name now."""
-
 
 def under_last_names(history: Iterable[Row]) -> list[Row]:
     """The history, each edit by the keys that images have after all of it."""
@@ -77,7 +74,7 @@ def _news(part: Part, other: Part) -> dict[str, str]:
 
     They are the same images if one store is a copy of the other, or by their content.
     """
-    known = [step for step in _steps(part.history)]
+    known = _steps(part.history)
     steps = composed(step for at, step in _steps(other.history) if (at, step) not in known)
     found = {}
     for old, new in steps.items():
@@ -112,6 +109,5 @@ def _renamed(row: Row, names: Mapping[str, str]) -> Row:
     row = {**row, "image": image}
     for side in ("before", "after"):
         if row.get(side) and "image" in row[side]:
-            row.setdefault(FIRST, row[side]["image"])
             row[side] = {**row[side], "image": image}
     return row
