@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nbannotate.core.schema import LabelClass, Schema, TagGroup
     from nbannotate.environment import check
     from nbannotate.formats import formats
+    from nbannotate.project import reconcile
     from nbannotate.store import Store
     from nbannotate.store import open_store as open
     from nbannotate.widgets import Annotator, BoxAnnotator, TagAnnotator
@@ -49,6 +50,7 @@ _HOMES = {
     "check": "nbannotate.environment",
     "formats": "nbannotate.formats",
     "open": "nbannotate.store",
+    "reconcile": "nbannotate.project",
 }
 _OTHER_NAMES = {"open": "open_store"}
 
@@ -72,6 +74,7 @@ __all__ = [
     "formats",
     "open",
     "read",
+    "reconcile",
 ]
 
 

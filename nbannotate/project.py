@@ -11,13 +11,15 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 
+from nbannotate import reconciling
 from nbannotate.core.changes import Change, Changer
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, inverted
@@ -36,16 +38,15 @@ from nbannotate.errors import (
     SchemaError,
     StaleSchemaError,
 )
-from nbannotate.images import Identity, ImageSource, identify, size
-from nbannotate.reconciling import reconcile
-from nbannotate.store import Store
+from nbannotate.images import Identity, Images, ImageSource, identify, open_source, size
+from nbannotate.store import Store, open_store
 
 _TRIES = 3
 """How often a commit is tried again while others edit the scheme."""
 
 Order = Literal["sequential", "random"] | Callable[[Sequence[str]], Iterable[str]]
 
-__all__ = ["Event", "Order", "Progress", "Project", "user_name"]
+__all__ = ["Event", "Order", "Progress", "Project", "reconcile", "user_name"]
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,7 @@ class Project:
                 event = self._apply("edit", [edit])
                 return None if event is None else event.batch
 
-        return reconcile(
+        return reconciling.reconcile(
             self.store,
             self.source,
             commit,
@@ -541,6 +542,37 @@ class Project:
                 self._by_status[status] += 1
             self._statuses[edit.image] = status
         self._counts.update(edit.class_steps())
+
+
+def reconcile(
+    images: Images,
+    store: str | Path | Store | None = "labels.db",
+    *,
+    annotator: str | None = None,
+    **options: Any,
+) -> Reconciliation:
+    """Bring the labels of images that were renamed or moved to where these are, without a widget.
+
+    Parameters
+    ----------
+    images
+        As for `nbannotate.Annotator`.
+    store
+        Where labels are kept: a path, or an open store.
+    annotator
+        Who does it; None: the name of the user of this machine.
+    **options
+        ``dry_run``, ``accept_changed``, ``choose`` and ``verify``, as for `Project.reconcile`.
+
+    Examples
+    --------
+    >>> import nbannotate as nba
+    >>> nba.reconcile({"a.png": b"", "b.png": b""}, store=None, dry_run=True).counts["moved"]
+    0
+    """
+    source = open_source(images)
+    with nullcontext(store) if isinstance(store, Store) else open_store(store) as opened:
+        return Project(source, opened, Schema(), annotator=annotator).reconcile(**options)
 
 
 def user_name() -> str:

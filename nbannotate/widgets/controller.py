@@ -297,7 +297,7 @@ class Controller:
         self._touched.update(event.images)
         self._is_schema_new |= event.changes_schema
         if any(edit.op == "reconcile" for edit in event.edits):
-            self._recognition.forget()
+            self._recognition.forget(event.images)
         for edit in event.edits:
             if self._stamp is not None and event.op != "other":
                 self._writers[str(edit.label_id)] = self._stamp[0]

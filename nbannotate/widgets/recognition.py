@@ -7,7 +7,7 @@ goes on in the background once the first picture is shown.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from nbannotate.errors import ImageError, StoreError
@@ -68,15 +68,15 @@ class Recognition:
                 return None
             self._told.add(image)
             return ImageError(
-                f"the file of {image!r} has changed since it was labelled: look whether the labels "
-                "still fit, and ann.reconcile(accept_changed=True) takes it as it is"
+                f"{image!r} has changed since it was labelled; where labels still fit, "
+                "ann.reconcile(accept_changed=True) records the files as they are now"
             )
 
-    def forget(self) -> None:
-        """Take all as in order, as far as is known, after someone has set it right."""
+    def forget(self, images: Iterable[str]) -> None:
+        """Take these images as in order, after someone has set them right."""
         with self._lock:
-            self._changed.clear()
-            self._told.clear()
+            self._changed.difference_update(images)
+            self._told.difference_update(images)
             self._renamed = None
 
     def close(self) -> None:
