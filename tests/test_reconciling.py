@@ -134,6 +134,7 @@ def test_all_that_is_said_of_an_image_goes_with_it(store):
     before = store.images.loc["a.jpg"]
 
     ben = opened(store, {"b.jpg": "abc"}, "ben")
+    assert (ben.status("b.jpg"), ben.progress.flagged) == ("todo", 0)
     ben.reconcile()
 
     assert store.images.index.tolist() == ["b.jpg"]
@@ -448,6 +449,12 @@ def test_nothing_is_said_where_nothing_was_renamed(store, files, options):
     labelled(store, {"a": "A", "b": "B"})
 
     assert find(store, files, **options) is None
+
+
+def test_an_image_that_has_labels_of_its_own_is_no_renamed_one(store):
+    labelled(store, {"a": "A", "b": "A"})
+
+    assert find(store, {"b": "A"}) is None
 
 
 def test_an_image_of_which_nothing_is_said_is_not_looked_for(store):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nbannotate.core.edits import Edit
 from nbannotate.core.moves import composed, reconciled
 from nbannotate.core.reconciliation import Known
-from nbannotate.core.replay import FACTS, IMAGE_STATE
+from nbannotate.core.replay import CONTENT, FACTS, IMAGE_STATE
 from nbannotate.errors import ConflictError, StoreError
 from nbannotate.store import tables
 from nbannotate.store.database import Database, rows_among
@@ -38,7 +38,8 @@ def move(connection: sa.Connection, edit: Edit, at: int) -> None:
         if new in there and new not in moves:
             raise ConflictError(f"someone has labelled the image {new!r} since; {_AGAIN}")
     for key, values in before["facts"].items():
-        if any(rows.get(key, {}).get(name) != value for name, value in values.items()):
+        row = rows.get(key, {})
+        if any(row.get(name) != values[name] for name in CONTENT if name in values):
             raise ConflictError(f"someone has recorded the image {key!r} since; {_AGAIN}")
     try:
         new_rows = list(reconciled(rows, after, at).values())

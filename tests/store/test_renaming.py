@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from itertools import permutations
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
@@ -65,6 +66,7 @@ def test_moves_are_in_the_history_and_undone(store):
     row = store.history.iloc[-1]
     assert (row["op"], row["annotator"], row["batch"]) == ("reconcile", "ana", found.batch)
     assert row["after"]["moves"] == found.moved
+    assert row["image"] is pd.NA
 
     renamed.undo()
     assert store.labels["image"].equals(before.labels["image"])
@@ -84,6 +86,18 @@ def test_what_does_not_fit_the_store_any_more_is_refused(store):
         with pytest.raises(ConflictError, match=words):
             store.apply([edit])
     assert store.last_batch() == 1
+    assert_tables_are_replayed(store)
+
+
+def test_where_others_have_the_files_keeps_nobody_from_an_undo(store):
+    opened(store, PHOTOS).commit([box("i", "a")])
+    project = opened(store, {"x": b"A"})
+    project.reconcile()
+    edits = [Edit("image", "x", before={"note": None}, after={"note": "n"})]
+    store.apply(edits, annotator="ben", facts={"x": {"path": "/ben/x", "width": 9, "height": 9}})
+
+    project.undo()
+    assert store.labels["image"].to_dict() == {"i": "a"}
     assert_tables_are_replayed(store)
 
 
