@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbannotate.environment import check
     from nbannotate.formats import formats
     from nbannotate.images import near_duplicates
+    from nbannotate.project import reconcile
     from nbannotate.store import Store
     from nbannotate.store import open_store as open
     from nbannotate.widgets import Annotator, BoxAnnotator, TagAnnotator
@@ -54,6 +55,7 @@ _HOMES = {
     "formats": "nbannotate.formats",
     "near_duplicates": "nbannotate.images",
     "open": "nbannotate.store",
+    "reconcile": "nbannotate.project",
 }
 _OTHER_NAMES = {"open": "open_store"}
 
@@ -80,6 +82,7 @@ __all__ = [
     "near_duplicates",
     "open",
     "read",
+    "reconcile",
 ]
 
 

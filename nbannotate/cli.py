@@ -1,4 +1,4 @@
-"""The command line: ``nbannotate stats | check | backup | merge | export | convert`` and more.
+"""The command line: ``nbannotate stats | check | merge | reconcile | export`` and more.
 
 Exit code 0: done; 1: problems were found; 2: wrong use, or an error, in one line on stderr.
 What a command needs is imported when it runs, so that ``--help`` is there at once.
@@ -141,6 +141,24 @@ def _merge(options: argparse.Namespace) -> int:
         if len(report.conflicts) > _SHOWN:
             print(f"  … and {len(report.conflicts) - _SHOWN} more; --json lists all")
     return 0
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    from nbannotate.project import reconcile
+
+    with _store(options.store) as store:
+        found = reconcile(
+            options.images,
+            store,
+            dry_run=options.dry_run,
+            accept_changed=options.accept_changed,
+            verify=not options.quick,
+        )
+    if options.json:
+        _print_json({**vars(found), "ok": found.ok})
+    else:
+        print(found)
+    return 0 if found.ok else 1
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -358,6 +376,20 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("stores", nargs="+", metavar="STORE", help="files; they stay as they are")
     merge.add_argument("--to", required=True, metavar="STORE", help="made, or added to")
     _add_json(merge)
+
+    reconcile = _command(
+        commands, "reconcile", _reconcile, "find images again that were renamed; 1 if some are not"
+    )
+    _add_store(reconcile)
+    reconcile.add_argument("images", metavar="IMAGES", help="a folder, pattern, archive or URL")
+    reconcile.add_argument("--dry-run", action="store_true", help="only say what it would do")
+    reconcile.add_argument(
+        "--accept-changed", action="store_true", help="record changed files as they are now"
+    )
+    reconcile.add_argument(
+        "--quick", action="store_true", help="take files of the same name and size as unchanged"
+    )
+    _add_json(reconcile)
 
     export = _command(commands, "export", _export, "write the labels of a store for training")
     _add_store(export)

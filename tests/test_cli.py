@@ -416,3 +416,31 @@ def test_demo_writes_the_photos(tmp_path, capsys):
 
     assert len(list((tmp_path / "photos").glob("*.jpg"))) == 26
     assert "26 photographs in" in capsys.readouterr().out
+
+
+# Photos that were renamed
+
+
+def test_reconcile_brings_labels_to_photos_that_were_renamed(made, photos, capsys):
+    path = made("labels.db", "ana", "abc")
+    (photos / "a.png").rename(photos / "new.png")
+    (photos / "b.png").unlink()
+
+    assert main(["reconcile", path, str(photos), "--dry-run"]) == 1
+    assert "moved 1: a.png → new.png" in capsys.readouterr().out
+    assert main(["reconcile", path, str(photos), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["moved"], found["missing"]) == ({"a.png": "new.png"}, ["b.png"])
+    with nba.open(path) as store:
+        assert sorted(store.labels["image"]) == ["b.png", "c.png", "new.png"]
+
+
+def test_reconcile_records_changed_photos_when_told(made, photos, capsys):
+    path = made("labels.db", "ana", "ab")
+    shutil.copy(photos / "d.png", photos / "a.png")
+
+    assert main(["reconcile", path, str(photos)]) == 1
+    assert main(["reconcile", path, str(photos), "--accept-changed"]) == 0
+    assert main(["reconcile", path, str(photos), "--quick"]) == 0
+    assert "2 images as they were" in capsys.readouterr().out
+    assert nba.reconcile(photos, store=path).ok

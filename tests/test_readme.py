@@ -77,7 +77,7 @@ def test_the_shell_commands_of_the_readme_are_understood(namespace, capsys):
         nba.open(name).close()
     commands = re.findall(r"^\| `nbannotate ([^`]+)`", README, re.MULTILINE)
 
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         assert cli.main(command.split()) == 0, capsys.readouterr().err
 

@@ -92,6 +92,11 @@ def verdict_id(image: str, annotator: str) -> str:
     return _PREFIX + str(uuid.uuid5(uuid.NAMESPACE_OID, f"{annotator}\n{image}"))
 
 
+def new_verdict_id() -> str:
+    """A label_id for a verdict where that of `verdict_id` is another image's, which was renamed."""
+    return _PREFIX + str(uuid.uuid4())
+
+
 def is_verdict(label_id: str | None) -> bool:
     """Whether a label of this id is a verdict."""
     return label_id is not None and label_id.startswith(_PREFIX)

@@ -30,6 +30,7 @@ from nbannotate.core.assignment import (
     VERDICT_STATE,
     is_verdict,
     label_fields,
+    new_verdict_id,
     state_of,
     verdict_id,
 )
@@ -80,8 +81,9 @@ class Changer:
         Who asks.
     clock
         Gives the time in microseconds since 1970, UTC; None: this machine's clock.
-    is_blind
-        Whether what is said of an image is the annotator's own verdict, which others do not see.
+    verdict_of
+        The annotator's verdict on an image, where what is said of one is their own and not seen by
+        others; None: what is said of an image is everyone's.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Changer:
         has_image: Callable[[str], bool],
         annotator: str | None,
         clock: Callable[[], int] | None = None,
-        is_blind: bool = False,
+        verdict_of: Callable[[str], Row | None] | None = None,
     ) -> None:
         self._schema = schema
         self._labels_of = labels_of
@@ -105,7 +107,7 @@ class Changer:
         self._has_image = has_image
         self._annotator = annotator
         self._clock = clock or (lambda: time.time_ns() // 1000)
-        self._is_blind = is_blind
+        self._verdict_of = verdict_of
 
     def edits(self, changes: Iterable[Change], seconds: float | None = None) -> list[Edit]:
         """The edits that the changes come to; none for what is so already.
@@ -220,7 +222,7 @@ class Changer:
         image = self._image_of(change)
         changes = _fields(change, _IMAGE_FIELDS, f"image {image!r}")
         edits = []
-        if self._is_blind:
+        if self._verdict_of is not None:
             own = {key: changes.pop(key) for key in VERDICT_STATE if key in changes}
             edits += self._verdict(image, own, draft)
         row = draft.image(image)
@@ -229,8 +231,15 @@ class Changer:
         return [*edits, *([Edit("image", image, before=before, after=after)] if after else [])]
 
     def _verdict(self, image: str, changes: Row, draft: Draft) -> list[Edit]:
+        assert self._verdict_of is not None
         label_id = verdict_id(image, str(self._annotator))
         row = draft.label(label_id)
+        known = self._verdict_of(image)  # of an image that was renamed since it has another id
+        if known is not None:
+            label_id = known["label_id"]
+            row = draft.label(label_id)
+        elif row is not None and row["image"] != image:
+            label_id, row = new_verdict_id(), None
         was = state_of(row)
         state = {**was, **changes}
         if state == was:

@@ -39,7 +39,7 @@ class Draft:
     def take(self, edit: Edit) -> None:
         """Lay one more edit over the rows."""
         self.edits.append(edit)
-        if edit.op == "schema":
+        if edit.is_wide:
             return
         if edit.op == "image":
             self._images[edit.image] = {**self.image(edit.image), **(edit.after or {})}

@@ -7,27 +7,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Op = Literal["create", "update", "delete", "image", "schema"]
+Op = Literal["create", "update", "delete", "image", "schema", "reconcile"]
 Row = dict[str, Any]
 """One label or image as JSON values; times are microseconds since 1970, UTC."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of one label, of one image's own fields, or of the label scheme.
+    """One change of one label, of one image's own fields, of the scheme, or of images' names.
 
     Parameters
     ----------
     op
         ``create``, ``update`` or ``delete`` of a label; ``image`` for status, note and the like;
-        ``schema`` for the scheme.
+        ``schema`` for the scheme; ``reconcile`` for the names of images and the contents of their
+        files.
     image
-        Key of the image; empty for ``schema``.
+        Key of the image; empty for an edit of no one image.
     label_id
-        The label; None for ``image`` and ``schema``.
+        The label; None if it is of none.
     before, after
         The whole row for what a delete removes and a create adds; for ``update`` and ``image``
-        the fields that change; for ``schema`` the whole scheme, as `SchemaRecord.to_dict` has it.
+        the fields that change; for ``schema`` the whole scheme, as `SchemaRecord.to_dict` has it;
+        for ``reconcile`` see `nbannotate.core.moves`.
     """
 
     op: Op
@@ -35,6 +37,20 @@ class Edit:
     label_id: str | None = None
     before: Row | None = None
     after: Row | None = None
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is of no one image, and so no work on any."""
+        return self.op in ("schema", "reconcile")
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Keys of the images that it changes; none for an edit of the scheme."""
+        if not self.is_wide:
+            return (self.image,)
+        sides = [side or {} for side in (self.after, self.before)]
+        parts = [side.get(part, {}) for side in sides for part in ("moves", "facts")]
+        return tuple(dict.fromkeys(key for part in parts for key in part))
 
     def inverse(self) -> Edit:
         """The edit that takes this one back."""

@@ -37,7 +37,12 @@ class Event:
     @property
     def images(self) -> tuple[str, ...]:
         """Keys of the images it touched, in order."""
-        return tuple(dict.fromkeys(edit.image for edit in self.edits if edit.op != "schema"))
+        return tuple(dict.fromkeys(key for edit in self.edits for key in edit.images))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has no place among the images: the scheme, or names of many, changed."""
+        return any(edit.is_wide for edit in self.edits)
 
     @property
     def changes_schema(self) -> bool:

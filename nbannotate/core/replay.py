@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from nbannotate.core.edits import Row
+from nbannotate.core.moves import reconciled
 from nbannotate.core.tables import IMAGE_DTYPES, LABEL_DTYPES
 from nbannotate.errors import StoreError
 
 _LABEL: Row = dict.fromkeys(["label_id", "class_id", *LABEL_DTYPES])
 del _LABEL["label"]  # a row has the id of the class instead
-UNTOUCHED: Row = {
-    **dict.fromkeys(["image", *IMAGE_DTYPES]),
-    "status": "todo",
-    "seconds": 0.0,
-    "unsure": False,
-}
+IMAGE_STATE: Row = {"status": "todo", "note": None, "unsure": False, "split": None}
+"""What image edits change, as it is before the first of them."""
+
+UNTOUCHED: Row = {**dict.fromkeys(["image", *IMAGE_DTYPES]), **IMAGE_STATE, "seconds": 0.0}
 """An image before its first edit."""
 
-FACTS = ("path", "width", "height")
+CONTENT = ("bytes", "hash")
+"""What tells the content of an image's file from others; see `nbannotate.images.identity`."""
+
+FACTS = ("path", "width", "height", *CONTENT)
 """What becomes known of an image beside what people say of it."""
 
 Rows = dict[str, Row]
@@ -42,8 +44,8 @@ class Replay:
         Parameters
         ----------
         row
-            seq, batch, at, annotator, seconds, op, label_id, image, before, after and facts (path,
-            width and height of the image, if they were new with this edit).
+            seq, batch, at, annotator, seconds, op, label_id, image, before, after and facts (those
+            of the image that were new with this edit).
 
         Raises
         ------
@@ -120,11 +122,25 @@ def _change_image(row: Row, so_far: Replay) -> None:
     so_far.touch(row).update(row["after"] or {})
 
 
+def _reconcile(row: Row, so_far: Replay) -> None:
+    after, at = row["after"] or {}, row["at"]
+    moves = after.get("moves", {})
+    try:
+        so_far.images = reconciled(so_far.images, after, at)
+    except ValueError as error:
+        raise _broken(row, str(error)) from error
+    if moves:
+        for label in so_far.labels.values():
+            if label["image"] in moves:
+                label.update(image=moves[label["image"]], updated=at)
+
+
 _PLAYERS: dict[str, Callable[[Row, Replay], None]] = {
     "create": _create,
     "update": _update,
     "delete": _delete,
     "image": _change_image,
+    "reconcile": _reconcile,
 }
 
 

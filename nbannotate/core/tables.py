@@ -55,6 +55,8 @@ IMAGE_DTYPES: dict[str, Any] = {
     "path": "string",
     "width": "Int64",
     "height": "Int64",
+    "bytes": "Int64",
+    "hash": "string",
     "status": "category",
     "split": "string",
     "annotator": "string",

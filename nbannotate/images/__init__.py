@@ -6,6 +6,7 @@ are for one image at a time.
 
 from nbannotate.images.ahead import Pictures
 from nbannotate.images.duplicates import near_duplicates
+from nbannotate.images.identity import Identity, identify
 from nbannotate.images.readers import Raw
 from nbannotate.images.rendering import Picture, render, size
 from nbannotate.images.sources import Images, ImageSource, Indexes, open_source
@@ -14,6 +15,7 @@ from nbannotate.images.zoom import Decoded, DecodedCache, crop, decoded
 __all__ = [
     "Decoded",
     "DecodedCache",
+    "Identity",
     "ImageSource",
     "Images",
     "Indexes",
@@ -22,6 +24,7 @@ __all__ = [
     "Raw",
     "crop",
     "decoded",
+    "identify",
     "near_duplicates",
     "open_source",
     "render",

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 
 from nbannotate.errors import ImageError
 from nbannotate.images.decoding import MAX_PIXELS
+from nbannotate.images.identity import Identity, identify
+from nbannotate.images.readers import Raw
 from nbannotate.images.rendering import BASE_PIXELS, Picture, render
 from nbannotate.images.sources import ImageSource
 from nbannotate.images.zoom import Box, DecodedCache, crop
+
+_log = logging.getLogger(__name__)
 
 
 class Pictures:
@@ -31,6 +37,9 @@ class Pictures:
         See `nbannotate.images.rendering.render`.
     decoded_bytes
         Room for large images kept decoded to `crop`.
+    on_read
+        Called with the key and the content of each image that was read, on a thread of its own,
+        after those who wait for the picture have it.
     """
 
     def __init__(
@@ -42,6 +51,7 @@ class Pictures:
         base_pixels: int = BASE_PIXELS,
         max_pixels: int = MAX_PIXELS,
         decoded_bytes: int = 1_000_000_000,
+        on_read: Callable[[str, Identity], object] | None = None,
     ) -> None:
         self.source = source
         self._base_pixels = base_pixels
@@ -58,6 +68,8 @@ class Pictures:
         self._idle = workers
         self._is_closed = False
         self._pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="nbannotate-images")
+        self._on_read = on_read
+        self._identifier = ThreadPoolExecutor(1, thread_name_prefix="nbannotate-identity")
 
     def __enter__(self) -> Pictures:
         return self
@@ -152,6 +164,7 @@ class Pictures:
             self._kept_bytes = 0
         self._decoded.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._identifier.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         """Give idle workers the next wanted pictures."""
@@ -191,10 +204,12 @@ class Pictures:
 
     def _render(self, key: str, future: Future[Picture], *, is_asked_for: bool) -> None:
         """Render and hand the outcome to all that wait for it; never raises."""
+        raw: Raw | None = None
         picture: Picture | None = None
         try:
+            raw = self.source.load(key)
             picture = render(
-                self.source.load(key),
+                raw,
                 key,
                 base_pixels=self._base_pixels,
                 max_pixels=self._max_pixels,
@@ -214,6 +229,17 @@ class Pictures:
             future.set_exception(failure)
         else:
             future.set_result(picture)
+        if raw is not None and self._on_read is not None:
+            with suppress(RuntimeError):  # closed meanwhile
+                self._identifier.submit(self._identify, key, raw, self._on_read)
+
+    def _identify(self, key: str, raw: Raw, on_read: Callable[[str, Identity], object]) -> None:
+        try:
+            on_read(key, identify(raw, key))
+        except ImageError:  # told as what it keeps from being shown
+            pass
+        except Exception as error:  # nobody waits for it
+            _log.error("the content of %s was not taken in", key, exc_info=error)
 
     def _keep(self, picture: Picture, is_asked_for: bool) -> None:
         self._kept[picture.key] = picture

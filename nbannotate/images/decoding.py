@@ -133,6 +133,21 @@ def decode(image: Image.Image, raw: Raw, key: str) -> Image.Image:
         raise _broken(key, error) from error
 
 
+def pixel_bytes(image: Image.Image, key: str) -> bytes:
+    """The pixels of a PIL image as it has them in memory.
+
+    Raises
+    ------
+    ImageError
+        If its file cannot be decoded.
+    """
+    try:
+        with _PIL_LOCK:
+            return image.tobytes()
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken data
+        raise _broken(key, error) from error
+
+
 def displayable(image: Image.Image) -> Image.Image:
     """Convert to what PNG and JPEG can carry and a screen can show: L, LA, RGB or RGBA."""
     mode = image.mode

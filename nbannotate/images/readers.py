@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageMode
 
 from nbannotate.errors import ImageError
 from nbannotate.images.listing import is_hidden, is_image_name, natural_sort
@@ -33,6 +33,9 @@ class Reader(Protocol):
 
     def path(self, key: str) -> str | None:
         """Return its local path or URI; None if it is only in memory."""
+
+    def n_bytes(self, key: str) -> int | None:
+        """Return its number of bytes; None if only reading it would tell."""
 
 
 def is_url(text: str) -> bool:
@@ -101,6 +104,24 @@ def check_array(array: NDArray[Any], key: str) -> None:
         )
 
 
+def file_bytes(path: str) -> int | None:
+    """Number of bytes of a local file; None if it cannot be looked at."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - asked of a hundred thousand files
+    except (OSError, ValueError):
+        return None
+
+
+def memory_bytes(picture: bytes | Image.Image | NDArray[Any]) -> int:
+    """Number of bytes of a picture in memory, without decoding it."""
+    if isinstance(picture, bytes):
+        return len(picture)
+    if isinstance(picture, np.ndarray):
+        return picture.nbytes
+    band = np.dtype(ImageMode.getmode(picture.mode).typestr).itemsize
+    return picture.width * picture.height * len(picture.getbands()) * band
+
+
 class FolderReader:
     """Files below a local folder; a key is the path from there."""
 
@@ -114,6 +135,10 @@ class FolderReader:
     def load(self, key: str) -> bytes:
         """Return the bytes of the file."""
         return read_file(self.path(key), key)
+
+    def n_bytes(self, key: str) -> int | None:
+        """Return the number of bytes of the file."""
+        return file_bytes(f"{self._root}/{key}")
 
 
 class ItemsReader:
@@ -133,6 +158,13 @@ class ItemsReader:
         if not isinstance(item, str | Path):
             return item
         return read_url(str(item), key) if is_url(str(item)) else read_file(str(item), key)
+
+    def n_bytes(self, key: str) -> int | None:
+        """Return the number of bytes of the file or picture; None for a URL."""
+        item = self._items[key]
+        if not isinstance(item, str | Path):
+            return memory_bytes(item)
+        return None if is_url(str(item)) else file_bytes(str(item))
 
 
 class ZipReader:
@@ -162,6 +194,13 @@ class ZipReader:
     def path(self, key: str) -> str:
         """Return the URI of the member, as fsspec reads it."""
         return f"zip://{key}::{self._location}"
+
+    def n_bytes(self, key: str) -> int | None:
+        """Return how many bytes the member unpacks to."""
+        try:
+            return self._archive.getinfo(key).file_size
+        except KeyError:
+            return None
 
     def load(self, key: str) -> bytes:
         """Return the bytes of the member."""
@@ -194,6 +233,7 @@ class RemoteReader:
             self._fs, self._root = fsspec.core.url_to_fs(self._url)
         except Exception as error:  # an unknown scheme, a package that is missing
             raise _remote_error(url, url, error) from error
+        self._n_bytes: dict[str, int] = {}
 
     def is_file(self) -> bool:
         """Whether the URL names a file."""
@@ -208,13 +248,23 @@ class RemoteReader:
             prefix = self._root.rstrip("/") + "/"
             # a listing kept from before would hide images that came since
             self._fs.invalidate_cache()
-            found = self._fs.glob(prefix + pattern) if pattern else self._fs.find(self._root)
+            found: dict[str, Any] = (
+                self._fs.glob(prefix + pattern, detail=True)
+                if pattern
+                else self._fs.find(self._root, detail=True)
+            )
         except FileNotFoundError:
             return []
         except Exception as error:  # each fsspec back end raises errors of its own
             raise _remote_error(self._url, self._url, error) from error
-        keys = [str(name).removeprefix(prefix) for name in found]
-        return natural_sort(k for k in keys if is_image_name(k) and not is_hidden(k))
+        infos = {str(name).removeprefix(prefix): info for name, info in found.items()}
+        keys = [k for k in infos if is_image_name(k) and not is_hidden(k)]
+        self._n_bytes = {k: size for k in keys if isinstance(size := infos[k].get("size"), int)}
+        return natural_sort(keys)
+
+    def n_bytes(self, key: str) -> int | None:
+        """Return the number of bytes of the file as the listing had it."""
+        return self._n_bytes.get(key)
 
     def path(self, key: str) -> str:
         """Return the URI of the file."""

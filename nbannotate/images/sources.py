@@ -74,6 +74,8 @@ class ImageSource:
         self.root = root
         self._reader = reader
         self._name = name
+        self._whole: ImageSource | None = None
+        self._given: str | Path | None = None  # what it was listed from
         self._positions = {key: i for i, key in enumerate(self.keys)}
         if len(self._positions) < len(self.keys):
             twice = [key for key, n in Counter(self.keys).items() if n > 1]
@@ -119,6 +121,27 @@ class ImageSource:
         self.position(key)
         return self._reader.path(key)
 
+    def n_bytes(self, key: str) -> int | None:
+        """Number of bytes of an image as it is stored; None if only reading it would tell."""
+        self.position(key)
+        return self._reader.n_bytes(key)
+
+    @property
+    def whole(self) -> ImageSource:
+        """All images, where these are a subset of them."""
+        return self if self._whole is None else self._whole
+
+    def anew(self) -> ImageSource:
+        """All images as they are listed now; of a list or table the same again.
+
+        Raises
+        ------
+        ImageError
+            If there are none any more.
+        """
+        given = self.whole._given
+        return self.whole if given is None else open_source(given)
+
     def subset(self, indexes: Indexes) -> ImageSource:
         """Some of the images in the order given, under the same keys.
 
@@ -154,7 +177,9 @@ class ImageSource:
             raise ImageError(
                 f"indexes selects none of {self.describe()}. Give at least one position or key."
             )
-        return ImageSource(keys, self._reader, self.root, self._name)
+        part = ImageSource(keys, self._reader, self.root, self._name)
+        part._whole = self.whole
+        return part
 
     def _key_at(self, index: Any) -> str:
         if isinstance(index, str):
@@ -196,6 +221,10 @@ def open_source(images: Images, *, indexes: Indexes | None = None) -> ImageSourc
     ('black',)
     """
     source = _open(images)
+    if isinstance(images, str | Path):
+        # Listed again it is to be the same, in whatever folder the process is by then.
+        has_place = _has_scheme(images) or not str(images)
+        source._given = images if has_place else absolute(images)
     return source if indexes is None else source.subset(indexes)
 
 

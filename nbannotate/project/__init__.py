@@ -3,6 +3,6 @@
 from nbannotate.core.events import Event
 from nbannotate.project.order import Order
 from nbannotate.project.progress import Progress
-from nbannotate.project.project import Project
+from nbannotate.project.project import Project, reconcile
 
-__all__ = ["Event", "Order", "Progress", "Project"]
+__all__ = ["Event", "Order", "Progress", "Project", "reconcile"]

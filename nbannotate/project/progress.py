@@ -125,6 +125,10 @@ class Standing:
 
     def _count(self, edit: Edit) -> None:
         self._counts.update(edit.class_steps())
+        if edit.op == "reconcile":  # what was said goes with its image; read again when asked for
+            self._own = None
+            for numbers in (self._by_status, self._others, self._closed):
+                numbers.clear()
         if self._own is None or "status" not in image_changes(edit):
             return
         image = edit.image

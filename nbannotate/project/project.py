@@ -7,10 +7,11 @@ committed to the store, then told to everyone who listens.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -19,7 +20,9 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, inverted
 from nbannotate.core.events import Event, Listeners, Op
 from nbannotate.core.live_schema import LiveSchema
+from nbannotate.core.moves import followed
 from nbannotate.core.people import Naming
+from nbannotate.core.reconciliation import Reconciliation
 from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.tables import images_table
@@ -31,11 +34,12 @@ from nbannotate.errors import (
     SchemaError,
     StaleSchemaError,
 )
-from nbannotate.images import ImageSource, size
+from nbannotate.images import Identity, Images, ImageSource, identify, open_source, size
+from nbannotate.project import reconciling
 from nbannotate.project.order import Order, arranged
 from nbannotate.project.progress import Progress, Standing
 from nbannotate.project.share import Share
-from nbannotate.store import Store, annotator_name
+from nbannotate.store import BlindReader, Store, annotator_name, open_store
 
 _TRIES = 3
 """How often a commit is tried again while others edit the scheme."""
@@ -89,6 +93,7 @@ class Project:
         """What the annotator sees of the store."""
         self._listeners = Listeners(on_error)
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._identities: dict[str, Identity] = {}
         self._seen = store.last_batch()
         self._undo = store.undo_stack(self.annotator)
         self._has_passed_over = False
@@ -138,9 +143,8 @@ class Project:
         frame = touched.reindex(keys.append(rest))
         fresh = ~frame.index.isin(touched.index)
         frame.loc[fresh, "status"] = "todo"
-        frame["path"] = frame["path"].where(
-            ~fresh, pd.Series([self.source.path(k) for k in keys], index=keys, dtype="string")
-        )
+        paths = pd.Series([self.source.path(k) for k in keys], index=keys, dtype="string")
+        frame["path"] = paths.reindex(frame.index).fillna(frame["path"])  # where they are now
         sizes = pd.DataFrame.from_dict(
             dict(self._sizes), orient="index", columns=["width", "height"], dtype="Int64"
         ).reindex(frame.index)
@@ -193,10 +197,75 @@ class Project:
         """Width and height of the upright image in pixels; None if it cannot be read."""
         if image not in self._sizes:
             try:
-                self.note_size(image, *size(self.source.load(image), image))
+                raw = self.source.load(image)
+                self.note_size(image, *size(raw, image))
             except ImageError:
                 return None
+            if isinstance(raw, bytes):  # that it was read took longer; pixels were there already
+                self.note_identity(image, identify(raw, image))
         return self._sizes[image]
+
+    def note_identity(self, image: str, identity: Identity) -> None:
+        """Remember the content of an image, which its next edit records if none is yet."""
+        self._identities[image] = identity
+
+    def has_changed(self, image: str) -> bool:
+        """Whether the content of an image, as it was noted, is other than was recorded."""
+        noted = self._identities.get(image)
+        row = self.store.images_of([image]).get(image, {})
+        recorded = row.get("hash")
+        return noted is not None and recorded is not None and recorded != noted.hash
+
+    def reconcile(
+        self,
+        *,
+        dry_run: bool = False,
+        accept_changed: bool = False,
+        choose: Mapping[str, str] | None = None,
+        verify: bool = True,
+    ) -> Reconciliation:
+        """Bring the labels of images that were renamed or moved to where these are now.
+
+        They are found again by the content that was recorded of them, and moved in one step with
+        all that is said of them. No image is moved to where another has labels.
+
+        Parameters
+        ----------
+        dry_run
+            Whether only to say what it would do.
+        accept_changed
+            Whether to record the content of images that have changed as it is now; their labels
+            stay.
+        choose
+            Which of several images of the same content is meant: old key to new key.
+        verify
+            Whether to read images that have kept their name and size too. Without, it is much
+            faster, and a change that leaves the number of bytes as it was is not seen.
+
+        Raises
+        ------
+        ImageError
+            If there are no images any more, or `choose` does not fit.
+        ConflictError
+            If others keep moving the same images.
+        StoreError
+            If the store cannot take it. In any case nothing is then changed.
+        """
+
+        def commit(edit: Edit) -> int | None:
+            with self.lock:
+                event = self._apply("edit", [edit])
+                return None if event is None else event.batch
+
+        return reconciling.reconcile(
+            self.store,
+            self.source,
+            commit,
+            dry_run=dry_run,
+            accept_changed=accept_changed,
+            choose=choose,
+            verify=verify,
+        )
 
     def commit(
         self,
@@ -322,7 +391,7 @@ class Project:
             has_image=self.source.has,
             annotator=self.annotator,
             clock=self.store.now,
-            is_blind=self.share.is_blind,
+            verdict_of=self.reader.verdict_of if isinstance(self.reader, BlindReader) else None,
         )
 
     def _reverse(
@@ -330,9 +399,9 @@ class Project:
     ) -> Event | None:
         edits = [] if batch is None else inverted(self.store.batch(batch))
         try:
-            if not any(edit.op == "schema" for edit in edits):
-                record = self.store.schema_record
-                edits = [record.followed_edit(edit) for edit in edits]
+            if batch is not None and not any(edit.is_wide for edit in edits):
+                record, moves = self.store.schema_record, self.store.moves_since(batch)
+                edits = [followed(record.followed_edit(edit), moves) for edit in edits]
             return self._apply(op, edits, reverses=batch, message=message)
         except (ConflictError, RightsError, SchemaError) as error:
             assert batch is not None
@@ -351,9 +420,9 @@ class Project:
         reverses: int | None = None,
         message: tuple[str, int] | None = None,
     ) -> Event | None:
-        # An edit of the scheme may touch every image; to read their sizes would take for ever.
-        is_of_schema = any(edit.op == "schema" for edit in edits)
-        images = {} if is_of_schema else dict.fromkeys(edit.image for edit in edits)
+        # Such an edit may touch every image; to read their sizes would take for ever.
+        is_wide = any(edit.is_wide for edit in edits)
+        images = {} if is_wide else dict.fromkeys(edit.image for edit in edits)
         number = self.store.apply(
             edits,
             annotator=self.annotator,
@@ -406,9 +475,42 @@ class Project:
         if edit.op == "update":
             row = self.reader.label(str(edit.label_id))
         is_own = row is not None and row.get("annotator") == self.annotator
-        return edit.op == "schema" or (edit.op != "image" and is_own)
+        return edit.is_wide or (edit.op != "image" and is_own)
 
     def _facts(self, image: str) -> Row:
         found = self.size(image)
         facts: Row = {"path": self.source.path(image) if self.source.has(image) else None}
+        if image in self._identities:
+            facts |= self._identities[image]._asdict()
         return facts if found is None else {**facts, "width": found[0], "height": found[1]}
+
+
+def reconcile(
+    images: Images,
+    store: str | Path | Store | None = "labels.db",
+    *,
+    annotator: str | Naming | None = None,
+    **options: Any,
+) -> Reconciliation:
+    """Bring the labels of images that were renamed or moved to where these are, without a widget.
+
+    Parameters
+    ----------
+    images
+        As for `nbannotate.Annotator`.
+    store
+        Where labels are kept: a path, or an open store.
+    annotator
+        Who does it; None: the name of the user of this machine.
+    **options
+        ``dry_run``, ``accept_changed``, ``choose`` and ``verify``, as for `Project.reconcile`.
+
+    Examples
+    --------
+    >>> import nbannotate as nba
+    >>> nba.reconcile({"a.png": b"", "b.png": b""}, store=None, dry_run=True).counts["moved"]
+    0
+    """
+    source = open_source(images)
+    with nullcontext(store) if isinstance(store, Store) else open_store(store) as opened:
+        return Project(source, opened, Schema(), annotator=annotator).reconcile(**options)

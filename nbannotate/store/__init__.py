@@ -1,5 +1,6 @@
 """Where labels live: a history and its tables in one database, changed together or not at all."""
 
+from nbannotate.store.blind import BlindReader
 from nbannotate.store.leases import LEASE_SECONDS, Leases
 from nbannotate.store.merging import MergeReport, merge, read_parts
 from nbannotate.store.people import annotator_name
@@ -10,6 +11,7 @@ from nbannotate.store.upkeep import Report, restore
 
 __all__ = [
     "LEASE_SECONDS",
+    "BlindReader",
     "Leases",
     "MergeReport",
     "Reader",

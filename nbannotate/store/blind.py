@@ -52,6 +52,12 @@ class BlindReader(Reader):
             for image, row in super().images_of(keys).items()
         }
 
+    def verdict_of(self, image: str) -> Row | None:
+        """The row of the annotator's verdict on an image; None if there is none."""
+        query = sa.select(tables.labels).where(self._is_verdict, _LABELS.image == image)
+        rows = self._database.rows(query)
+        return rows[0] if rows else None
+
     def statuses(self) -> dict[str, str]:
         query = sa.select(_LABELS.image, _LABELS.text).where(self._is_verdict)
         with self._database.reading() as connection:

@@ -129,7 +129,7 @@ def _reached(
     connection: sqlite3.Connection, table: sa.Table, most: int
 ) -> tuple[dict[int, Sequence[Any]], bool]:
     """The raw rows by their number, and whether that is all of them."""
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    names = ", ".join(_names(connection, table))
     found: dict[int, Sequence[Any]] = {}
 
     def take(rest: str, *values: int) -> int:
@@ -158,6 +158,17 @@ def _reached(
             take("WHERE rowid = ?", rowid)
         missed = 0 if rowid in found else missed + 1
     return found, False
+
+
+def _names(connection: sqlite3.Connection, table: sa.Table) -> list[str]:
+    """The columns as a query names them; NULL for those that came later than the store."""
+    try:
+        rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    except sqlite3.Error:
+        rows = []
+    there = {row[1] for row in rows}
+    # By a name that is not there SQLite would mean a text.
+    return [f'"{c.name}"' if c.name.encode() in there or not there else "NULL" for c in table.c]
 
 
 def _row(table: sa.Table, values: Sequence[Any]) -> Row:

@@ -52,7 +52,7 @@ def history_frame(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:
         )
     for column in ("annotator", "op", "label_id", "image"):
         frame[column] = frame[column].astype("string")
-    frame.loc[of_schema, "image"] = pd.NA
+    frame.loc[frame["image"] == "", "image"] = pd.NA
     for column in ("batch", "reverses"):
         frame[column] = frame[column].astype("Int64")
     frame["seconds"] = frame["seconds"].astype("float64")

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from nbannotate.core.edits import Row
-from nbannotate.store.parts import EMPTY_IMAGE, IMAGE_STATE, Part
+from nbannotate.core.replay import CONTENT, IMAGE_STATE
+from nbannotate.store.parts import EMPTY_IMAGE, Part
 from nbannotate.store.schemes import Remembered, Schemes
 
 _RANK = ("todo", "skipped", "flagged", "done")
+_APART = ("label_id", "image", "updated")
 _OPS = ("create", "update", "delete", "image")
 
 
@@ -72,6 +74,7 @@ class Joining:
         self._image_events: dict[tuple[str, str], _Event] = {}
         self._views: dict[str, list[_View]] = defaultdict(list)
         self._sizes: dict[str, tuple[tuple[int | None, int | None], str]] = {}
+        self._hashes: dict[str, tuple[str | None, str]] = {}
         self._disputed: set[str] = set()  # images of which another store has edits that are new
         self._batches: list[_Batch] = []
         self._latest = 0
@@ -134,7 +137,7 @@ class Joining:
         for image, edits in images.items():
             view = _View(part.name, frozenset(edits), part.images.get(image, EMPTY_IMAGE))
             self._views[image].append(view)
-        self._report_sizes(part)
+        self._report_pictures(part)
         self._take_batches(part.name, rows, keys, places)
         self._latest = max([self._latest, *(row["at"] for row in rows)])
 
@@ -200,6 +203,8 @@ class Joining:
     def _apply(self, row: Row) -> None:
         at, after = row["at"], row["after"] or {}
         image = self.images.setdefault(row["image"], {**EMPTY_IMAGE, "image": row["image"]})
+        if image["hash"] is not None and row["facts"]:  # what was recorded first stays
+            row["facts"] = {k: v for k, v in row["facts"].items() if k not in CONTENT} or None
         image.update(row["facts"] or {}, annotator=row["annotator"], updated=at)
         image["seconds"] += row["seconds"] or 0.0
         if row["op"] == "image":
@@ -272,7 +277,7 @@ class Joining:
                 f"image {image!r}: is in the splits {', '.join(splits)}; it is in {wanted['split']}"
             )
 
-    def _report_sizes(self, part: Part) -> None:
+    def _report_pictures(self, part: Part) -> None:
         for image, row in part.images.items():
             size = (row["width"], row["height"])
             known, store = self._sizes.setdefault(image, (size, part.name))
@@ -283,6 +288,15 @@ class Joining:
                     f"image {image!r}: has {size[0]} × {size[1]} pixels in {part.name} and "
                     f"{known[0]} × {known[1]} in {store}; these are two pictures, and the places "
                     "of labels may be wrong"
+                )
+                continue
+            content, store = self._hashes.setdefault(image, (row["hash"], part.name))
+            if content is None:
+                self._hashes[image] = (row["hash"], part.name)
+            elif row["hash"] not in (None, content):
+                self.conflicts.append(
+                    f"image {image!r}: its file in {part.name} has other content than in {store}; "
+                    "these may be two pictures, and the places of labels wrong"
                 )
 
     def _report_rival_tags(self) -> None:
@@ -328,9 +342,9 @@ def _keys(rows: Iterable[Row]) -> list[str]:
     """What tells each edit from all others of its label or image."""
     keys, times = [], Counter[tuple[str, str]]()
     for row in rows:
-        # What was before follows from the edits before it. Ids are left out, and times tell
-        # edits apart that do the same.
-        after = {k: v for k, v in (row["after"] or {}).items() if k not in ("label_id", "updated")}
+        # What was before follows from the edits before it. Names are left out, which stores may
+        # have of their own, and times tell edits apart that do the same.
+        after = {k: v for k, v in (row["after"] or {}).items() if k not in _APART}
         key = json.dumps([row["op"], row["at"], row["annotator"], after], sort_keys=True)
         if row["op"] == "image":
             times[row["image"], key] += 1  # one batch may do the same twice

@@ -124,7 +124,7 @@ class Leases:
         """
         worked: dict[str, str | None] = {}
         for edit in edits:
-            if edit.op != "schema":
+            if not edit.is_wide:
                 status = image_changes(edit).get("status")
                 worked[edit.image] = status or worked.get(edit.image)
         finished = [image for image, status in worked.items() if status not in (None, "todo")]

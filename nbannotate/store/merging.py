@@ -23,6 +23,7 @@ from nbannotate.store.database import Database
 from nbannotate.store.joining import Joining
 from nbannotate.store.meta import MERGED, write_meta
 from nbannotate.store.parts import Part, read_part, reading_only
+from nbannotate.store.renaming import aligned, follow
 from nbannotate.store.store import open_store
 from nbannotate.store.verdicts import split
 
@@ -113,8 +114,12 @@ def merge_into(database: Database, parts: Sequence[Part]) -> MergeReport:
     """Add to a store what others hold, in one transaction."""
     with database.writing() as connection:
         target = read_part(connection, database.name)
+        parts = sorted(parts, key=Part.age)
+        if follow(connection, target, parts):
+            target = read_part(connection, database.name)
+        _, *parts = aligned([target, *parts])
         joining = Joining(target, target.meta.get(MERGED) or {})
-        for part in sorted(parts, key=Part.age):
+        for part in parts:
             joining.add(part)
         history = joining.finish()
         _write(connection, joining, target, history)

@@ -88,6 +88,7 @@ def write_meta(connection: sa.Connection, key: str, value: Any) -> None:
 def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
     """Add what stores lack that were made before there was any such."""
     _add_facts(connection, inspector)
+    _add_missing(connection, inspector, tables.images.c.bytes, tables.images.c.hash)
     there = {index["name"] for found in inspector.get_multi_indexes().values() for index in found}
     for table in tables.metadata.sorted_tables:
         for index in table.indexes:
@@ -97,10 +98,8 @@ def _complete(connection: sa.Connection, inspector: sa.Inspector) -> None:
 
 def _add_facts(connection: sa.Connection, inspector: sa.Inspector) -> None:
     table = tables.history
-    if table.c.facts.name in {column["name"] for column in inspector.get_columns(table.name)}:
+    if not _add_missing(connection, inspector, table.c.facts):
         return
-    kind = table.c.facts.type.compile(connection.dialect)
-    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {table.c.facts.name} {kind}")
     # When each fact became known was not written down: it was at the latest with the last edit
     # of its image, and counts here from the first.
     first = sa.select(table.c.image, sa.func.min(table.c.seq)).group_by(table.c.image)
@@ -115,6 +114,19 @@ def _add_facts(connection: sa.Connection, inspector: sa.Inspector) -> None:
             news.append({"place": seqs[row["image"]], "facts": facts})
     if news:
         connection.execute(sa.update(table).where(table.c.seq == sa.bindparam("place")), news)
+
+
+def _add_missing(
+    connection: sa.Connection, inspector: sa.Inspector, *columns: sa.Column[Any]
+) -> bool:
+    """Add to a table the columns that came later than its store; whether any was missing."""
+    table = columns[0].table.name
+    there = {column["name"] for column in inspector.get_columns(table)}
+    missing = [column for column in columns if column.name not in there]
+    for column in missing:
+        kind = column.type.compile(connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column.name} {kind}")
+    return bool(missing)
 
 
 class SchemaCell:

@@ -17,16 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from nbannotate.core.edits import Row
-from nbannotate.core.replay import FACTS
+from nbannotate.core.replay import FACTS, IMAGE_STATE
 from nbannotate.core.schema import Schema
 from nbannotate.errors import StoreError
 from nbannotate.store import tables
 from nbannotate.store.database import Database
 from nbannotate.store.meta import read_meta
+from nbannotate.store.renaming import under_last_names
 from nbannotate.store.sqlite import BUSY_SECONDS, explain
-
-IMAGE_STATE: Row = {"status": "todo", "note": None, "unsure": False, "split": None}
-"""What image edits change, as it is before the first of them."""
 
 EMPTY_IMAGE: Row = {**dict.fromkeys(tables.IMAGE_FIELDS), **IMAGE_STATE, "seconds": 0.0}
 """The row of an image of which nothing is known."""
@@ -43,7 +41,7 @@ class Part:
     meta
         What it says of itself, by key.
     history
-        Its edits, oldest first.
+        Its edits, oldest first, by the keys that images have now.
     labels, images
         Rows by id and by key.
     unwritten
@@ -96,6 +94,7 @@ def read_part(connection: sa.Connection, name: str) -> Part:
     images = _rows(connection, tables.images, tables.images.c.image)
     by_id = {row["label_id"]: row for row in labels}
     by_key = {row["image"]: {**EMPTY_IMAGE, **row} for row in images}
+    history = under_last_names(history)
     _add_facts(history, by_key)
     return Part(name, meta, history, by_id, by_key, _unwritten(history, by_id, by_key))
 

@@ -51,7 +51,7 @@ GRANT SELECT ON meta, labels, images, history, tallies, queue, leases, members
     TO nbannotate_annotator, nbannotate_reviewer;
 GRANT INSERT, UPDATE, DELETE ON labels TO nbannotate_annotator, nbannotate_reviewer;
 GRANT INSERT,
-    UPDATE (path, width, height, status, split, annotator, seconds, updated, note, unsure)
+    UPDATE (path, width, height, bytes, hash, status, split, annotator, seconds, updated, note, unsure)
     ON images TO nbannotate_annotator, nbannotate_reviewer;
 -- Not seq: the server gives it, so that nobody can write something into the past.
 GRANT INSERT (

@@ -263,6 +263,8 @@ def _is_edit(row: Row) -> bool:
     """Whether what it has before and after are fields of a label or image."""
     if row["op"] == "schema":
         return isinstance(row["before"], dict) and isinstance(row["after"], dict)
+    if row["op"] == "reconcile":
+        return all(_is_reconciling(side) for side in (row["before"], row["after"]))
     fields = set(tables.IMAGE_FIELDS if row["op"] == "image" else tables.LABEL_FIELDS)
     before, after = row["before"], row["after"]
     if not all(isinstance(v, dict) and set(v) <= fields for v in (before, after) if v is not None):
@@ -273,6 +275,17 @@ def _is_edit(row: Row) -> bool:
     if row["op"] == "create":
         return after is not None and all(after.get(name) is not None for name in _NEEDED)
     return row["op"] == "delete" or after is not None
+
+
+def _is_reconciling(side: Any) -> bool:
+    if not isinstance(side, dict) or set(side) != {"moves", "facts"}:
+        return False
+    moves, facts = side["moves"], side["facts"]
+    if not (isinstance(moves, dict) and isinstance(facts, dict)):
+        return False
+    return all(isinstance(new, str) for new in moves.values()) and all(
+        isinstance(values, dict) and set(values) <= set(FACTS) for values in facts.values()
+    )
 
 
 def _only(row: Row, names: Iterable[str]) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -16,6 +16,7 @@ from nbannotate.core.assignment import Assignment, from_dict
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.edits import Batch, Edit, Row, UndoStack
 from nbannotate.core.live_schema import LiveSchema
+from nbannotate.core.reconciliation import Known
 from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.schema_record import SchemaRecord
@@ -35,6 +36,7 @@ from nbannotate.store.meta import (
     value_of,
     write_meta,
 )
+from nbannotate.store.moving import contents, known_images, moves_since
 from nbannotate.store.past import When, columns_at, last_batches, schema_at
 from nbannotate.store.postgres import is_postgres, open_postgres
 from nbannotate.store.reading import Reader, dataset_of
@@ -233,7 +235,8 @@ class Store(Reader):
             Client and number of the message that asks for it. A number that this client has had
             already changes nothing.
         facts
-            What is known of the images that the edits touch: path, width and height in pixels.
+            What is known of the images that the edits touch: path, width and height in pixels,
+            bytes and hash of the content. Content that was recorded once stays so.
         leases
             The annotator's, where work is handed out: those of images that are finished by this
             end, the others are renewed.
@@ -361,6 +364,19 @@ class Store(Reader):
         """What this annotator can undo and redo, the last thousand steps."""
         rows = self._database.rows(last_batches(annotator, UNDO_DEPTH))
         return UndoStack.fold((row["batch"], row["reverses"]) for row in reversed(rows))
+
+    def known_images(self) -> dict[str, Known]:
+        """What is known of the file of each image of which something was said."""
+        return known_images(self._database)
+
+    def contents(self) -> Iterator[list[tuple[str, int | None, str | None]]]:
+        """Key, bytes and hash of images that are not idle, some at a time, so that none waits."""
+        return contents(self._database)
+
+    def moves_since(self, batch: int) -> dict[str, str]:
+        """Keys that images had after this batch, to those that they have now, where they differ."""
+        with self._database.reading() as connection:
+            return moves_since(connection, batch)
 
     def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call `callback` within a second of others' commits, until the store is closed.

@@ -73,6 +73,8 @@ images = Table(
     Column("updated", BigInteger),
     Column("note", String),
     Column("unsure", Boolean, nullable=False, default=False),
+    Column("bytes", BigInteger),
+    Column("hash", String),
     Index("images_by_status_and_key", "status", "image"),
 )
 
@@ -90,7 +92,7 @@ history = Table(
     Column("image", String, nullable=False),
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON(none_as_null=True)),
-    Column("facts", JSON(none_as_null=True)),  # what became known of the image: path and size
+    Column("facts", JSON(none_as_null=True)),  # what became known of the image
     Index("history_by_batch", "batch"),
     Index("history_by_label", "label_id"),
     Index("history_by_annotator", "annotator", "batch"),

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from nbannotate.core.draft import Draft
 from nbannotate.core.edits import Edit, Row
+from nbannotate.core.replay import CONTENT
 from nbannotate.errors import ConflictError, RightsError
 from nbannotate.store import tables
 from nbannotate.store.database import rows_among
 from nbannotate.store.guard import refusal
+from nbannotate.store.moving import move
 
 
 def write(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
@@ -30,7 +32,9 @@ def write(connection: sa.Connection, edits: Sequence[Edit], at: int) -> None:
     """
     draft = _draft(connection, edits)
     for edit in edits:
-        if edit.op != "schema":
+        if edit.op == "reconcile":
+            move(connection, edit, at)
+        elif not edit.is_wide:
             _refuse_conflict(edit, draft)
         draft.take(edit)
     of_labels = [edit for edit in edits if edit.label_id is not None]
@@ -66,7 +70,7 @@ def touch(
     """
     changes: dict[str, Row] = {}
     for edit in edits:
-        if edit.op == "schema":
+        if edit.is_wide:
             continue
         of_image = changes.setdefault(edit.image, {})
         if edit.op == "image":
@@ -78,6 +82,8 @@ def touch(
     for image, of_image in changes.items():
         old, about = known.get(image, {}), (facts or {}).get(image, {})
         new = {name: value for name, value in about.items() if old.get(name) != value}
+        if old.get("hash") is not None:  # other content is recorded when a person says so
+            new = {name: value for name, value in new.items() if name not in CONTENT}
         if new:
             news[image] = new
         changes[image] = {**new, **values, **of_image}

@@ -15,6 +15,7 @@ import pandas as pd
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.live_schema import LiveSchema
 from nbannotate.core.people import Naming
+from nbannotate.core.reconciliation import Reconciliation
 from nbannotate.core.schema import Schema
 from nbannotate.core.walk import Walk
 from nbannotate.errors import ImageError, LabelError, NbannotateError
@@ -331,6 +332,41 @@ class Annotator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def redo(self) -> None:
         """Do the step again that was taken back last."""
         self._controller.redo()
+
+    def reconcile(
+        self,
+        *,
+        dry_run: bool = False,
+        accept_changed: bool = False,
+        choose: Mapping[str, str] | None = None,
+        verify: bool = True,
+    ) -> Reconciliation:
+        """Bring the labels of images that were renamed or moved to where these are now.
+
+        They are found again by their content, which is recorded with the labels, and moved in one
+        step that one undo takes back. No image is moved to where another has labels.
+
+        Parameters
+        ----------
+        dry_run
+            Whether only to say what it would do.
+        accept_changed
+            Whether to record the content of images that have changed as it is now; their labels
+            stay.
+        choose
+            Which of several images of the same content is meant: old key to new key.
+        verify
+            Whether to read images that have kept their name and size too. Without, it is much
+            faster, and a change that leaves the number of bytes as it was is not seen.
+
+        Returns
+        -------
+        What was ``moved``, what has ``changed``, what is ``missing`` or ``ambiguous``; its
+        ``table`` is a DataFrame.
+        """
+        return self._controller.reconcile(
+            dry_run=dry_run, accept_changed=accept_changed, choose=choose, verify=verify
+        )
 
     # --- taking part ---
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from nbannotate.core.assignment import image_changes
+from nbannotate.core.reconciliation import Reconciliation
 from nbannotate.core.schema_edits import Planner, SchemaChange, SchemaPlan
 from nbannotate.core.schema_record import SchemaRecord
 from nbannotate.core.walk import Walk
@@ -26,6 +27,7 @@ from nbannotate.widgets.attached import Attached
 from nbannotate.widgets.inbox import Inbox, Stamp
 from nbannotate.widgets.messages import Filter
 from nbannotate.widgets.problems import Problems
+from nbannotate.widgets.recognition import Recognition
 from nbannotate.widgets.screen import Screen
 
 
@@ -86,6 +88,7 @@ class Controller:
             walk.go(walk.next_where(self._is_todo) or 0)  # where the work was left
         self._inbox = Inbox(project.store.acknowledged, self._take, self.problems.report)
         self.attached = Attached(self._set_attribute)
+        self._recognition = Recognition(project, self._look_again)
         self.screen = Screen(
             project,
             walk,
@@ -94,6 +97,8 @@ class Controller:
             view=self._view(),
             receive=self._receive,
             report=self._tell_of,
+            on_read=self._recognition.take,
+            on_idle=self._recognition.search,
         )
         project.listen(self._listen)
         self._show()
@@ -177,6 +182,13 @@ class Controller:
         with self.changing():
             return self.project.edit_schema(checked, dry_run=dry_run)
 
+    def reconcile(self, **options: Any) -> Reconciliation:
+        """Bring labels to images that were renamed; see `Project.reconcile`."""
+        try:
+            return self.project.reconcile(**options)  # reads files: not with the lock held
+        finally:
+            self._look_again()
+
     def configure(self) -> None:
         """Tell the browser the scheme and the keys, as they are now."""
         self.screen.layer.config = self._config()
@@ -184,6 +196,7 @@ class Controller:
     def close(self) -> None:
         """End the threads and the widgets."""
         self._end_watching()
+        self._recognition.close()
         self.screen.close()
         with suppress(StoreError):  # what is in hand goes to others in a while, all the same
             self.project.share.release()
@@ -270,7 +283,7 @@ class Controller:
         return self.project.status(image) == "todo"
 
     def _follow(self, event: Event | None) -> None:
-        if event is not None and not event.changes_schema:  # that is nowhere, or everywhere
+        if event is not None and not event.is_wide:  # that is nowhere, or everywhere
             self._show_image(event.images[0])
 
     def _show_image(self, image: str) -> None:
@@ -293,9 +306,15 @@ class Controller:
         except Exception as error:  # nobody else would hear of it
             self._tell_of(error, "what others have changed")
 
+    def _look_again(self) -> None:
+        with self.changing():
+            pass
+
     def _listen(self, event: Event) -> None:
         self._touched.update(event.images)
         self._is_schema_new |= event.changes_schema
+        if any(edit.op == "reconcile" for edit in event.edits):
+            self._recognition.forget(event.images)
         for edit in event.edits:
             if self._stamp is not None and event.op != "other":
                 self._writers[str(edit.label_id)] = self._stamp[0]
@@ -368,6 +387,9 @@ class Controller:
         if len(notes) > self._notes_told:  # each is said once
             self._notes_told = len(notes)
             self.problems.say(notes[-1])
+        strange = self._recognition.notice(self.walk.current)
+        if strange is not None:
+            self.problems.report(strange, self.walk.current)
         touched, self._touched = self._touched, set()
         inbox = self._inbox
         config = self._new_config()  # before the view: the filter may follow the scheme

@@ -12,7 +12,7 @@ import ipywidgets
 
 from nbannotate.core.walk import Walk
 from nbannotate.errors import ImageError, StoreError
-from nbannotate.images import Pictures
+from nbannotate.images import Identity, Pictures
 from nbannotate.project import Project
 from nbannotate.widgets import messages
 from nbannotate.widgets.layer import SLOTS, Layer
@@ -46,6 +46,10 @@ class Screen:
         Called with each message of the browser.
     report
         Called with an error of the background, and what it was about.
+    on_read
+        Called with the key and content of each image that was read, on a thread of its own.
+    on_idle
+        Called in the background when the browser has all pictures that it is to have.
     """
 
     def __init__(
@@ -58,15 +62,18 @@ class Screen:
         view: Mapping[str, Any],
         receive: Callable[[Any], object],
         report: Callable[[Exception, Any], object],
+        on_read: Callable[[str, Identity], object],
+        on_idle: Callable[[], object],
     ) -> None:
         self.walk = walk
         self.origin = Origin()
         """Whence the browser is to be told, on whatever thread."""
-        self.pictures = Pictures(project.source)
+        self.pictures = Pictures(project.source, on_read=on_read)
         # With all that the browser starts from: it may start before it is told any more.
         self.layer = Layer(receive, config=dict(config), view=self._view(view))
         self._project = project
         self._report = report
+        self._on_idle = on_idle
         self._ahead = min(max(ahead, 0), SLOTS - 2)
         self._ring = Ring(self._ahead + 2)
         self._slots: dict[int, dict[str, Any]] = {}
@@ -258,6 +265,7 @@ class Screen:
                     return
                 if self._bring_waiting(image):
                     self._ended.wait(_FRAMES)
+            self._on_idle()
         except Exception as error:
             self._report(error, images)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from .fake import Widget, box, config, slot, view
@@ -73,6 +75,13 @@ def test_an_error_from_before_the_view_was_there_is_not_told_again(bare_page):
     Widget(bare_page, traits={"view": view(notice={"number": 4, "text": "old"})})
 
     assert bare_page.locator(".nba-toast.nba-on").count() == 0
+
+
+def test_an_error_of_a_moment_ago_is_told_by_a_view_that_was_not_there_yet(bare_page):
+    notice = {"number": time.time_ns(), "text": "the kernel was quicker"}
+    Widget(bare_page, traits={"view": view(notice=notice)})
+
+    assert bare_page.locator(".nba-toast.nba-on").inner_text() == "the kernel was quicker"
 
 
 def test_names_from_data_are_text(bare_page):

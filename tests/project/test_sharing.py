@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbannotate as nba
+from nbannotate.core.moves import reconciling
 from nbannotate.core.schema import Schema
 from nbannotate.errors import ConflictError, LabelError, NbannotateError, StoreError
 from nbannotate.images import open_source
@@ -388,6 +389,35 @@ def test_stores_of_blind_annotators_are_merged_with_what_each_said(tmp_path):
         assert sorted(both.labels["annotator"]) == ["ana", "ben"]
         assert both.images.loc[IMAGES[0], "status"] == "done"
         assert both.blind("ben").statuses() == {IMAGES[0]: "done"}
+
+
+def test_what_each_said_goes_with_an_image_that_is_renamed(store):
+    old, new = IMAGES[0], IMAGES[5]
+    ana = project(store, images=[old, *IMAGES[1:5]], overlap=2)
+    ana.share.more(1)
+    finish(ana, old)
+    first = ana.reader.verdict_of(old)["label_id"]
+    store.apply([reconciling({old: new}, {}, {})], annotator="rita")
+    ana = project(store, overlap=2)
+
+    assert ana.walk[0] == new
+    assert [ana.status(image) for image in (old, new)] == ["todo", "done"]
+    ana.commit([state(new, status="flagged")])
+    assert ana.reader.verdict_of(new)["label_id"] == first
+    ana.commit([state(old, status="done")])  # another image by now
+    assert ana.reader.statuses() == {new: "flagged", old: "done"}
+    assert store.check().ok
+
+
+def test_an_image_that_is_renamed_keeps_its_place_in_the_queue(store):
+    old, new = IMAGES[1], IMAGES[5]
+    ana = project(store, images=IMAGES[:5], overlap=1)
+    ana.share.more(1)  # has it in hand
+    ana.commit([box(old)])
+    store.leases("ben").offer(IMAGES)  # the new name too
+    store.apply([reconciling({old: new}, {}, {})], annotator="rita")
+
+    assert store.leases("ben").take(9) == [new, IMAGES[4]]
 
 
 STEPS = st.lists(

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbannotate.core.edits import Edit
+from nbannotate.core.replay import FACTS
 from nbannotate.core.schema import Schema
 from nbannotate.errors import LabelError, StoreError
 from nbannotate.project import Project
@@ -151,9 +152,9 @@ def assert_replays(path):
             assert row["before"] == {key: label[key] for key in row["before"]}
             label |= {**row["after"], "updated": row["at"]}
     assert found == labels
-    facts = ("image", "path", "width", "height")  # known without an edit
+    known = ("image", *FACTS)  # without an edit
     assert images == {
-        key: {name: value for name, value in row.items() if name not in facts}
+        key: {name: value for name, value in row.items() if name not in known}
         for key, row in states.items()
     }
     with open_store(path) as store:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from nbannotate.core.changes import Changer
 from nbannotate.core.edits import inverted
+from nbannotate.core.moves import reconciling
 from nbannotate.core.replay import replay
 from nbannotate.core.schema import Schema
 from nbannotate.errors import ConflictError, LabelError, StoreError
@@ -82,7 +83,8 @@ def assert_same_dataset(found, wanted):
 
 
 def test_every_column_is_in_the_history(store):
-    facts = {"a.jpg": {"path": "/photos/a.jpg", "width": 640, "height": 480}}
+    size, content = {"width": 640, "height": 480}, {"bytes": 12345, "hash": "sha256:ab"}
+    facts = {"a.jpg": {"path": "/photos/a.jpg", **size, **content}}
     rings = [[[1.5, 2.0], [3.0, 4.0], [1.0, 9.0]]]
     more = {"kind": "polygon", "geometry": rings, "text": "hi", "score": 0.25, "frame": 3}
     commit(store, box("i", track=7, source="model:m", **more), seconds=2.5, facts=facts)
@@ -319,6 +321,23 @@ class History(sf.RuleBasedStateMachine):
     def change_image(self, who, seconds, image, status, note, unsure):
         changes = {"status": status, "note": note, "unsure": unsure}
         self.do(who, seconds, {"op": "image", "image": image, "changes": changes})
+
+    @sf.rule(
+        who=who, n_bytes=st.integers(0, 2),
+        moves=st.sampled_from([{"a.jpg": "b.jpg", "b.jpg": "a.jpg"}, {"a.jpg": "c.jpg"},
+                               {"b.jpg": "a.jpg"}, {"c.jpg": "b.jpg"}, {}]),
+    )  # fmt: skip
+    def rename(self, who, n_bytes, moves):
+        known = {key: one._asdict() for key, one in self.store.known_images().items()}
+        if not known or moves.keys() - known.keys():
+            return
+        first = next(iter(known))
+        facts = {moves.get(first, first): {"bytes": n_bytes}}
+        try:
+            self.store.apply([reconciling(moves, facts, known)], annotator=who)
+        except ConflictError:  # it would come to where another is
+            return
+        self.note()
 
     @sf.rule(who=who, redo=st.booleans())
     def reverse(self, who, redo):

@@ -76,7 +76,8 @@
  * @property {boolean} can_undo
  * @property {boolean} can_redo
  * @property {string | null} trouble  why the store does not take edits now
- * @property {{number: number, text: string} | null} notice  the last error of a gesture or call
+ * @property {{number: number, text: string} | null} notice  the last error; its number is
+ *     when it was said, in nanoseconds since 1970
  * @property {string | null} select  label that Python asked to select
  *
  * @typedef {object} Config

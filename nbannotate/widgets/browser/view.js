@@ -29,6 +29,8 @@ import { Stages } from "./stage.js";
 const NARROW = 700;
 /** How long in ms the former image stays while the next one's picture is decoded. */
 const PATIENCE = 100;
+/** Milliseconds that an error is shown. */
+const ERROR_MS = 12_000;
 const UNDECODABLE = "The browser cannot decode this picture. Save the image in another format, such as PNG.";
 
 class View {
@@ -65,7 +67,10 @@ class View {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.patience = undefined;
     this.isLate = false;
-    this.noticed = session.state.view.notice?.number ?? 0;
+    // The kernel may have been quicker than the page: what it said a moment ago is new.
+    const { notice } = session.state.view;
+    const isOld = notice !== null && Date.now() - notice.number / 1e6 > ERROR_MS;
+    this.noticed = isOld ? notice.number : 0;
     this.asked = session.state.view.select;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.toastTimer = undefined;
@@ -296,7 +301,7 @@ class View {
     put(this.toast, "data-level", error ? "error" : "info");
     this.toast.classList.add("nba-on");
     clearTimeout(this.toastTimer);
-    this.toastTimer = setTimeout(() => this.toast.classList.remove("nba-on"), error ? 12_000 : 1800);
+    this.toastTimer = setTimeout(() => this.toast.classList.remove("nba-on"), error ? ERROR_MS : 1800);
   }
 
   close() {
