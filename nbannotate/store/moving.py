@@ -82,7 +82,8 @@ def moves_since(connection: sa.Connection, batch: int) -> dict[str, str]:
     """Keys of images before all batches after this one, to what they are now, where they differ."""
     column = tables.history.c
     query = sa.select(column.after).where(column.batch > batch, column.op == "reconcile")
-    return composed(row["moves"] for row in connection.scalars(query.order_by(column.seq)))
+    rows = connection.scalars(query.order_by(column.batch, column.seq))  # by an index
+    return composed(row["moves"] for row in rows)
 
 
 def known_images(database: Database) -> dict[str, Known]:
