@@ -33,8 +33,8 @@ def labels_frame(columns: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 
 def images_frame(columns: pd.DataFrame) -> pd.DataFrame:
-    """Images by key, as in `nbannotate.core.tables`."""
-    frame = columns.set_index("image")
+    """Images sorted by their key, as in `nbannotate.core.tables`."""
+    frame = columns.set_index("image").sort_index()  # no database has an order of its own
     frame["updated"] = _times(frame["updated"])
     return images_table(frame)
 
