@@ -116,14 +116,16 @@ class Screen:
             stages = self._ring.want(images)
             is_awaited = bool(stages) and stages[0].is_waiting
             if is_awaited:
-                # The one that is looked at goes first, alone; read while its labels are.
+                # The one that is looked at goes first, alone. Labels are read after it: two threads
+                # that take turns at the interpreter cost each other up to 5 ms a turn.
                 self.pictures.want(images[:1])
+                is_there = self.pictures.wait(images[0], _PATIENCE)
             # The others come with their pictures: what is looked at waits for nothing else.
             try:
                 self._load(stages[:1] + [one for one in stages[1:] if not one.is_waiting], touched)
             except StoreError as error:  # tells all else; reads them when it is next called
                 view = {**view, "trouble": view["trouble"] or str(error)}
-            if is_awaited and self.pictures.wait(images[0], _PATIENCE):
+            if is_awaited and is_there:
                 self._take(stages[0])
             with self.layer.hold_sync():
                 for name, value in traits.items():
