@@ -74,9 +74,10 @@ class Picture {
     this.isThere = this.isBroken = false;
     if (!bytes) return;
     const next = this.#image();
-    next.src = urlOf(bytes);
+    const url = urlOf(bytes);
+    next.src = url;
     const came = await loaded(next);
-    URL.revokeObjectURL(next.src);
+    if (url.startsWith("blob:")) URL.revokeObjectURL(url);
     if (bytes !== this.bytes) return;
     if (came) {
       this.element.replaceWith(next);
