@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from concurrent import futures
@@ -20,6 +22,9 @@ from nbannotate.images.sources import ImageSource
 from nbannotate.images.zoom import Box, DecodedCache, crop
 
 _log = logging.getLogger(__name__)
+_QUICK = 0.02
+"""Seconds. A small local file takes a fraction of one thousandth, and several times that where
+another thread is to do it."""
 
 
 class Pictures:
@@ -66,6 +71,7 @@ class Pictures:
         self._wanted: tuple[str, ...] = ()
         self._queue: deque[str] = deque()
         self._idle = workers
+        self._last_took = math.inf  # seconds
         self._is_closed = False
         self._pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="nbannotate-images")
         self._on_read = on_read
@@ -138,12 +144,20 @@ class Pictures:
         with self._lock:
             return key in self._kept
 
-    def wait(self, key: str, seconds: float) -> bool:
-        """Wait for a picture that is wanted, but no longer than this; whether it is ready."""
+    def bring(self, key: str, seconds: float) -> bool:
+        """Want this one only, and wait for it, but no longer than this; whether it is ready.
+
+        If the last one that was rendered took next to no time, this one is rendered here.
+        """
+        is_quick = self._last_took < _QUICK
+        self.want([] if is_quick else [key])
         with self._lock:
             under_way = self._under_way.get(key)
         if under_way is not None:
             futures.wait([under_way], seconds)
+        elif is_quick:
+            with suppress(ImageError):  # `get` tells it
+                self.get(key)
         return self.ready(key)
 
     def failure(self, key: str) -> str | None:
@@ -206,6 +220,7 @@ class Pictures:
         """Render and hand the outcome to all that wait for it; never raises."""
         raw: Raw | None = None
         picture: Picture | None = None
+        begun = time.monotonic()
         try:
             raw = self.source.load(key)
             picture = render(
@@ -220,6 +235,7 @@ class Pictures:
             failure = ImageError(f"{key}: cannot be shown: {type(error).__name__}: {error}.")
             failure.__cause__ = error
         with self._lock:
+            self._last_took = time.monotonic() - begun
             self._under_way.pop(key, None)
             if picture is None:
                 self._failed[key] = str(failure)

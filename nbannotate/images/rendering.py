@@ -48,8 +48,8 @@ class Picture:
         Bytes that a browser decodes, upright; perhaps smaller than the image.
     mime
         Their kind, such as ``image/jpeg``.
-    scale
-        Width of `data` in pixels divided by `width`; at most 1.
+    shown
+        Width and height of `data` in its own pixels.
     """
 
     key: str
@@ -57,7 +57,12 @@ class Picture:
     height: int
     data: bytes
     mime: str
-    scale: float
+    shown: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Width of `data` in pixels divided by `width`; at most 1."""
+        return self.shown[0] / self.width
 
 
 def size(raw: Raw, key: str) -> tuple[int, int]:
@@ -105,7 +110,7 @@ def render(
     if isinstance(raw, bytes) and shown == (width, height) and _passes(raw, image):
         if not is_whole(raw, image):
             decode(image, raw, key)  # some writers leave out the end: the decoder has the last word
-        return Picture(key, width, height, raw, _MIMES[str(image.format)], 1.0)
+        return Picture(key, width, height, raw, _MIMES[str(image.format)], shown)
     is_lossless = _is_lossless(image)
     is_graphic = image.mode in ("1", "P", "PA")
     if isinstance(raw, bytes) and image.format == "JPEG" and shown != (width, height):
@@ -117,7 +122,7 @@ def render(
         pixels = pixels.resize(shown, Image.Resampling.LANCZOS, reducing_gap=3.0)
     small = is_graphic or shown[0] * shown[1] <= _LOSSLESS_PIXELS
     data, mime = encode(pixels, lossless=is_lossless and small, icc=_profile(image, pixels))
-    return Picture(key, width, height, data, mime, shown[0] / width)
+    return Picture(key, width, height, data, mime, shown)
 
 
 def encode(image: Image.Image, *, lossless: bool, icc: bytes | None = None) -> tuple[bytes, str]:

@@ -121,16 +121,15 @@ class Screen:
             places = self.walk.around(self._ahead)
             images = [self.walk.shown[place] for place in places]
             stages = self._ring.want(images)
+            # The one that is looked at goes first, alone.
             is_awaited = bool(stages) and stages[0].is_waiting
-            if is_awaited:
-                # The one that is looked at goes first, alone; read while its labels are.
-                self.pictures.want(images[:1])
+            has_come = is_awaited and self.pictures.bring(images[0], _PATIENCE)
             # The others come with their pictures: what is looked at waits for nothing else.
             try:
                 self._load(stages[:1] + [one for one in stages[1:] if not one.is_waiting], touched)
             except StoreError as error:  # tells all else; reads them when it is next called
                 view = {**view, "trouble": view["trouble"] or str(error)}
-            if is_awaited and self.pictures.wait(images[0], _PATIENCE):
+            if has_come:
                 self._take(stages[0])
             with self.layer.hold_sync():
                 for name, value in traits.items():
@@ -175,13 +174,15 @@ class Screen:
 
     def _load(self, stages: list[Stage], touched: set[str]) -> None:
         """Read the labels of the images that are new in the ring or have changed."""
-        reader = self._project.reader
         wanted = [
             stage.image
             for stage in stages
             if stage.image is not None
             and (stage.image in touched or self._slot(stage).get("image") != stage.image)
         ]
+        if not wanted:
+            return
+        reader = self._project.reader
         labels, rows = reader.labels_of(wanted), reader.images_of(wanted)
         for stage in stages:
             if stage.image in labels:
@@ -229,7 +230,7 @@ class Screen:
             stage.fail(str(error))
             return
         self._project.note_size(stage.image, picture.width, picture.height)
-        stage.take(picture.data, (picture.width, picture.height))
+        stage.take(picture)
 
     def _bring(self, stage: Stage, *, retry: bool = False) -> None:
         """Show a stage's image, or why it cannot be shown."""

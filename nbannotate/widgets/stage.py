@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Sequence
 
-from PIL import Image
+from nbannotate.images import Picture
 
 _NUMBERS = itertools.count(1)
 
@@ -42,19 +41,11 @@ class Stage:
         self.image = image
         self._empty(None)
 
-    def take(self, data: bytes, size: tuple[int, int]) -> None:
-        """Take a picture.
-
-        Parameters
-        ----------
-        data
-            Bytes that a browser decodes, upright.
-        size
-            Width and height of it in pixels of the upright image.
-        """
-        self.data, self.size = data, size
+    def take(self, picture: Picture) -> None:
+        """Take a picture."""
+        self.data, self.size = picture.data, (picture.width, picture.height)
+        self.shown = picture.shown
         self.error = None
-        self.shown = Image.open(io.BytesIO(data)).size
         self.paint_number = next(_NUMBERS)
 
     def fail(self, error: str) -> None:

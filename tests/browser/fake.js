@@ -87,7 +87,9 @@ function holdPictures() {
     ...src,
     set(url) {
       const image = this;
+      Object.defineProperty(image, "complete", { value: false, configurable: true });
       held.push(() => new Promise((done) => {
+        delete image.complete;
         image.addEventListener("load", () => setTimeout(done));
         src.set.call(image, url);
       }));

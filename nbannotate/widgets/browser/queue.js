@@ -76,9 +76,10 @@ export class Queue {
   add(message) {
     this.seq += 1;
     this.pending = [...this.pending, { client: this.client, seq: this.seq, message }];
+    // Sent first: to keep it takes part of a millisecond.
+    if (!this.closed) this.sendNow(this.client, [{ seq: this.seq, message }], false);
     this.#save();
     if (this.closed) return;
-    this.sendNow(this.client, [{ seq: this.seq, message }], false);
     // A timer that runs is left alone: it is for older messages, however fast new ones come.
     if (this.timer === undefined) this.#schedule();
   }

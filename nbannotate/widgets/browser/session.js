@@ -45,7 +45,7 @@ export class Session {
     this.listeners = new Set();
     /** @type {State | null} */
     this.shown = null;
-    /** @type {Map<number, Blob | null>} the pictures, not decoded, by the number of their slot */
+    /** @type {Map<number, Uint8Array | null>} the pictures, not decoded, by the number of their slot */
     this.pictures = new Map();
     /** @type {import("./types.js").CrispPart | null} the part that the kernel has rendered crisply */
     this.crisp = null;
@@ -222,24 +222,25 @@ export class Session {
    */
   #takePictures() {
     for (let i = 0; i < SLOTS; i += 1) {
-      const blob = this.#take(`picture_${i}`);
-      if (blob !== undefined) this.pictures.set(i, blob);
+      const bytes = this.#take(`picture_${i}`);
+      if (bytes !== undefined) this.pictures.set(i, bytes);
     }
-    const blob = this.#take("crisp_picture");
+    const bytes = this.#take("crisp_picture");
     const crisp = this.model.get("crisp");
-    if (blob !== undefined || crisp !== this.told) {
-      const kept = blob ?? this.crisp?.blob;
-      this.crisp = kept && crisp?.image ? { ...crisp, blob: kept } : null;
+    if (bytes !== undefined || crisp !== this.told) {
+      const kept = bytes ?? this.crisp?.bytes;
+      this.crisp = kept && crisp?.image ? { ...crisp, bytes: kept } : null;
       this.told = crisp;
     }
   }
 
-  /** @param {string} trait @returns {Blob | null | undefined} undefined: nothing new has come */
+  /** @param {string} trait @returns {Uint8Array | null | undefined} undefined: nothing new has come */
   #take(trait) {
     const data = this.model.get(trait);
     if (!data) return undefined;
     this.model.set(trait, null);
-    return data.byteLength ? new Blob([data]) : null;
+    if (!data.byteLength) return null;
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
 
   #tell() {

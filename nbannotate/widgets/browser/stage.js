@@ -11,13 +11,44 @@
 import { h } from "./dom.js";
 import { toScreen } from "./geometry.js";
 
+/**
+ * Up to so many bytes a picture is loaded as a data: URL. Chromium gets a blob: URL from another of
+ * its processes, which takes 5 to 10 ms; above, the text of a data: URL takes as long, on this thread.
+ */
+const SMALL = 256 * 1024;
+
+/**
+ * A URL to load a picture by, of whatever kind it is: browsers go by its first bytes.
+ * @param {Uint8Array & {toBase64?: () => string}} bytes
+ */
+function urlOf(bytes) {
+  if (bytes.byteLength > SMALL || !bytes.toBase64) {
+    return URL.createObjectURL(new Blob([/** @type {BlobPart} */ (bytes)]));
+  }
+  return `data:image/png;base64,${bytes.toBase64()}`;
+}
+
+/**
+ * Whether the picture can be shown, as soon as that is known.
+ * @param {HTMLImageElement} image one whose `src` was just set
+ * @returns {Promise<boolean>}
+ */
+async function loaded(image) {
+  await null; // Chromium has loaded a data: URL by then, several ms before it says so
+  if (image.complete) return image.naturalWidth > 0;
+  return new Promise((settle) => {
+    image.onload = () => settle(true);
+    image.onerror = () => settle(false);
+  });
+}
+
 /** One picture on the page, or on its way there. */
 class Picture {
   /** @param {string} name of its class */
   constructor(name) {
     this.name = name;
-    /** @type {Blob | null} what is shown, or about to be */
-    this.blob = null;
+    /** @type {Uint8Array | null} what is shown, or about to be */
+    this.bytes = null;
     this.element = this.#image();
     this.isThere = false;
     this.isBroken = false;
@@ -35,21 +66,19 @@ class Picture {
 
   /**
    * Take another picture; the one before stays until this one is there.
-   * @param {Blob | null} blob
+   * @param {Uint8Array | null} bytes
    * @param {() => void} done called when it is there, or cannot be decoded
    */
-  async take(blob, done) {
-    this.blob = blob;
+  async take(bytes, done) {
+    this.bytes = bytes;
     this.isThere = this.isBroken = false;
-    if (!blob) return;
+    if (!bytes) return;
     const next = this.#image();
-    next.src = URL.createObjectURL(blob);
-    const came = await new Promise((settle) => {
-      next.onload = () => settle(true);
-      next.onerror = () => settle(false);
-    });
-    URL.revokeObjectURL(next.src);
-    if (blob !== this.blob) return;
+    const url = urlOf(bytes);
+    next.src = url;
+    const came = await loaded(next);
+    if (url.startsWith("blob:")) URL.revokeObjectURL(url);
+    if (bytes !== this.bytes) return;
     if (came) {
       this.element.replaceWith(next);
       this.element = next;
@@ -57,8 +86,12 @@ class Picture {
     this.isThere = came;
     this.isBroken = !came;
     done();
-    // Ahead of time, where it is not shown yet.
-    if (came) next.decode().catch(() => {});
+    // Ahead of time; the next frame decodes the one that is shown.
+    if (came && !this.isVisible) next.decode().catch(() => {});
+  }
+
+  get isVisible() {
+    return this.element.style.visibility === "visible";
   }
 
   /** @param {boolean} visible */
@@ -92,19 +125,19 @@ export class Stages {
 
   /** Have every picture of the ring loaded. */
   follow() {
-    for (const [number, blob] of this.session.pictures) {
+    for (const [number, bytes] of this.session.pictures) {
       let picture = this.pictures.get(number);
       if (!picture) {
         picture = new Picture("nba-slot");
         this.pictures.set(number, picture);
         this.crisp.element.before(picture.element);
       }
-      if (blob !== picture.blob) picture.take(blob, this.changed);
+      if (bytes !== picture.bytes) picture.take(bytes, this.changed);
     }
     const { crisp } = this.session;
-    const blob = crisp?.blob ?? null;
-    if (blob !== this.crisp.blob) {
-      this.crisp.take(blob, () => {
+    const bytes = crisp?.bytes ?? null;
+    if (bytes !== this.crisp.bytes) {
+      this.crisp.take(bytes, () => {
         this.part = this.crisp.isThere ? this.session.crisp : null;
         this.changed();
       });
@@ -121,7 +154,7 @@ export class Stages {
   /** Whether the picture is being loaded. @param {Slot} slot */
   isComing(slot) {
     const picture = slot.paint && !slot.error ? this.#picture(slot) : null;
-    return picture?.blob && !picture.isThere && !picture.isBroken;
+    return picture?.bytes && !picture.isThere && !picture.isBroken;
   }
 
   /** Whether the browser has found that it cannot decode the picture. @param {Slot} slot */

@@ -56,7 +56,7 @@
  * @typedef {object} CrispPart  a part of an image, rendered sharper than its picture
  * @property {string} image
  * @property {[number, number, number, number]} box  x, y, width, height in image pixels
- * @property {Blob} blob  the rendering, not decoded
+ * @property {Uint8Array} bytes  the rendering, not decoded
  *
  * @typedef {object} Progress
  * @property {number} done
