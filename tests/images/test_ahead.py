@@ -116,6 +116,26 @@ def test_get_does_not_queue_behind_busy_workers(source, reader):
         thread.join()
 
 
+def test_what_is_looked_at_is_read_at_once_where_that_is_quick(source, reader):
+    with Pictures(source, workers=1) as pictures:
+        assert pictures.bring("k0", 20)  # by a worker: nothing is known yet
+        pictures._last_took = 0.0
+        pictures._pool.shutdown()
+        assert pictures.bring("k1", 0)
+        assert not pictures.bring("bad", 0)
+        assert "bad" in str(pictures.failure("bad"))
+
+
+def test_what_takes_long_is_left_to_a_worker(source, reader):
+    with Pictures(source, workers=1) as pictures:
+        pictures.get("k0")
+        pictures._last_took = 60.0
+        reader.gate.clear()
+        assert not pictures.bring("k1", 0.01)
+        reader.gate.set()
+        until(lambda: pictures.ready("k1"))
+
+
 def test_room_is_kept_to_and_the_longest_unused_leaves_first(source, reader):
     with Pictures(source, ahead_bytes=int(3.5 * len(reader.items["k0"]))) as pictures:
         for key in ("k0", "k1", "k2", "k0", "k3"):
