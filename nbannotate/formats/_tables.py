@@ -120,6 +120,36 @@ def split_names(
     return names.to_numpy(dtype=object)
 
 
+def count_lost(lost: dict[str, int], why: str, count: int) -> None:
+    """Add to a count of what a writer leaves out, if there is anything to add."""
+    if count:
+        lost[why] = lost.get(why, 0) + count
+
+
+def lost_fields(labels: pd.DataFrame, keeps: Iterable[str] = ()) -> dict[str, int]:
+    """What labels have beside their class and shape, for the list of what a format leaves out.
+
+    Parameters
+    ----------
+    labels
+        The labels that are written.
+    keeps
+        The columns that the format carries.
+    """
+    counts = {
+        "attributes": int(labels["attributes"].map(bool).sum()),
+        "text": int(labels["text"].notna().sum()),
+        "score": int(labels["score"].notna().sum()),
+        "frame": int(labels["frame"].notna().sum()),
+        "track": int(labels["track"].notna().sum()),
+    }
+    return {
+        f"labels' {column if column == 'attributes' else column + 's'}": count
+        for column, count in counts.items()
+        if count and column not in set(keeps)
+    }
+
+
 def extra_columns(dataset: Dataset) -> dict[str, int]:
     """The user's own columns, for the list of what a format leaves out."""
     lost = {}
