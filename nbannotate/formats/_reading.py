@@ -9,6 +9,7 @@ from pathlib import Path
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import SUFFIXES
 from nbannotate.formats._json import load
+from nbannotate.formats._tables import SPLIT_NAMES
 
 
 def read_text(path: Path) -> str:
@@ -37,6 +38,26 @@ def images_by_stem(folder: Path | None) -> dict[str, str]:
     if folder is None or not folder.is_dir():
         return {}
     return {name.rpartition(".")[0]: name for name in walk(folder, SUFFIXES)}
+
+
+def listed_splits(folder: Path) -> dict[str, str | None]:
+    """The split of each image in the lists train, val and test; None if it is in two of them.
+
+    Parameters
+    ----------
+    folder
+        ``ImageSets``, whose lists may stand in ``Main``: a line an image, without suffix.
+    """
+    lists = folder / "Main" if (folder / "Main").is_dir() else folder
+    splits: dict[str, str | None] = {}
+    for file in sorted(lists.glob("*.txt")):
+        # Other lists are of one class, or join these.
+        name = SPLIT_NAMES.get(file.stem)
+        if name is not None:
+            for line in read_text(file).splitlines():
+                stem = line.strip()
+                splits[stem] = name if splits.get(stem, name) == name else None
+    return splits
 
 
 def has_label_files(folder: Path) -> bool:

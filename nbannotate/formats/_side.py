@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError, SchemaError
 
@@ -69,6 +72,32 @@ def read_side(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def write_lists(
+    folder: Path,
+    stems: Sequence[str],
+    splits: Sequence[str] | NDArray[np.object_],
+    rows: Iterable[int] | None = None,
+) -> None:
+    """Write a list of the images of each split: a line an image, as in VOC's ``ImageSets``.
+
+    Parameters
+    ----------
+    folder
+        Where the lists go.
+    stems, splits
+        Of all images.
+    rows
+        Those that are listed; None: all.
+    """
+    folder.mkdir(parents=True)
+    listed: dict[str, list[str]] = {name: [] for name in dict.fromkeys(map(str, splits))}
+    for row in range(len(stems)) if rows is None else rows:
+        listed[str(splits[row])].append(stems[row])
+    for name, lines in listed.items():
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
 
 
 def texts(side: Mapping[str, Any], entry: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Attributes as texts, in formats that have no other values, and back as their types."""
+"""Attributes as texts, in formats that have no other values, and back as their types; scores."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from nbannotate.core.attributes import Attribute, Value
 from nbannotate.errors import SchemaError
+
+CONFIDENCE = "confidence"
+"""The attribute with a detector's score that is no probability."""
 
 _BOOLS = {"true": True, "false": False, "True": True, "False": False}
 
@@ -34,6 +41,31 @@ def as_type(text: str, attribute: Attribute | None) -> Value:
         number = _number(text)
         value = text if number is None else number
     return value
+
+
+def set_scores(labels: pd.DataFrame, values: NDArray[np.float64]) -> None:
+    """Give the labels the scores that a file has for them, NaN where it has none.
+
+    Detectors also write scores that are no probabilities. If one is, all of them become the
+    attribute ``confidence``.
+    """
+    given = ~np.isnan(values)
+    if ((values[given] >= 0) & (values[given] <= 1)).all():
+        labels["score"] = values
+        return
+    for attributes, value in zip(labels["attributes"], values.tolist(), strict=True):
+        if value == value:
+            attributes[CONFIDENCE] = value
+
+
+def scores(labels: pd.DataFrame) -> NDArray[np.float64]:
+    """The scores that `set_scores` would give the labels; NaN for none."""
+    values = labels["score"].to_numpy(dtype=np.float64, copy=True)
+    for row, attributes in enumerate(labels["attributes"]):
+        given = attributes.get(CONFIDENCE) if attributes else None
+        if np.isnan(values[row]) and isinstance(given, (int, float)):
+            values[row] = given
+    return values
 
 
 def settle(rows: Iterable[Mapping[str, Value]], given: Sequence[Attribute]) -> list[Attribute]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import SUFFIXES
-from nbannotate.formats._reading import images_by_stem, read_text, walk
+from nbannotate.formats._reading import images_by_stem, listed_splits, walk
 from nbannotate.formats._tables import SPLIT_NAMES
 from nbannotate.formats._xml import root_tag
 
@@ -90,24 +90,10 @@ def _place(folder: Path, images: Path | None, prefix: str) -> Place | None:
     split = SPLIT_NAMES.get(folder.name.lower()) if prefix else None
     stems = [name.rpartition(".")[0] for name in files]
     splits: dict[str, str | None] = dict.fromkeys(stems, split)
-    splits = splits if split else _listed(folder / "ImageSets")
+    splits = splits if split else listed_splits(folder / "ImageSets")
     found = images_by_stem(image_folder)
     return Place(folder, annotations, files, found, image_folder, prefix, splits)
 
 
 def _image_folder(root: Path, annotations: Path) -> Path:
     return next((root / name for name in _IMAGES if (root / name).is_dir()), annotations)
-
-
-def _listed(folder: Path) -> dict[str, str | None]:
-    """The split of each file in the lists train, val and test; None if it is in two of them."""
-    lists = folder / "Main" if (folder / "Main").is_dir() else folder
-    splits: dict[str, str | None] = {}
-    for file in sorted(lists.glob("*.txt")):
-        # Other lists are of one class, or join these.
-        name = SPLIT_NAMES.get(file.stem)
-        if name is not None:
-            for line in read_text(file).splitlines():
-                stem = line.strip()
-                splits[stem] = name if splits.get(stem, name) == name else None
-    return splits

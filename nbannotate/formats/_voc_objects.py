@@ -86,7 +86,7 @@ class Objects:
 
     def _with_area(self, labels: pd.DataFrame) -> pd.DataFrame:
         boxes = labels[BOX].to_numpy()
-        good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+        good = (boxes[:, 2:] > 0).all(axis=1)
         count_lost(self.lost, "boxes without area", int((~good).sum()))
         return labels.iloc[np.flatnonzero(good)]
 

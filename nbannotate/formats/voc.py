@@ -30,10 +30,18 @@ from nbannotate.formats._side import (
     SIDE_FILE,
     one_line,
     refuse_other_export,
+    write_lists,
     write_side,
     written_names,
 )
-from nbannotate.formats._tables import Only, Split, count_lost, reviewed, split_names
+from nbannotate.formats._tables import (
+    Only,
+    Split,
+    count_lost,
+    refuse_bad_boxes,
+    reviewed,
+    split_names,
+)
 from nbannotate.formats._voc_find import sniff
 from nbannotate.formats._voc_objects import Objects
 from nbannotate.formats._voc_read import LABEL_MAP, read
@@ -116,6 +124,7 @@ def write(
     chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
     on_chosen = dataset.labels[dataset.labels["image"].isin(chosen.index)]
     labels = on_chosen[on_chosen["kind"].isin(PLACED_KINDS)]
+    refuse_bad_boxes(labels, path)
     lost = losses(
         dataset, chosen, on_chosen, "Pascal VOC", kinds=PLACED_KINDS,
         label_columns=("attributes",), image_columns=("split",),
@@ -142,10 +151,10 @@ def write(
             ) as file:
                 file.write(f"{head}{text}</annotation>\n")
         _write_masks(out, objects, stems, size, _voc_masks.numbers(list(names)), path, lost)
-        listed = list(range(len(chosen)))
-        for name, rows in (("Main", listed), ("Segmentation", sorted(objects.masks))):
-            if rows or name == "Main":
-                _write_lists(out / "ImageSets" / name, stems, splits, rows)
+        listed = ["trainval"] * len(chosen) if splits is None else splits
+        write_lists(out / "ImageSets" / "Main", stems, listed)
+        if objects.masks:
+            write_lists(out / "ImageSets" / "Segmentation", stems, listed, sorted(objects.masks))
         _write_label_map(out / LABEL_MAP, names)
         pictures.place((out / "JPEGImages" / name for name in pictures.names), copy)
         keys = dict(zip(pictures.names, chosen.index, strict=True))
@@ -153,19 +162,6 @@ def write(
     return WriteReport(
         path, len(chosen), objects.count, lost, tuple([*pictures.notes, *objects.notes])
     )
-
-
-def _write_lists(
-    folder: Path, stems: list[str], splits: NDArray[np.object_] | None, rows: list[int]
-) -> None:
-    folder.mkdir(parents=True)
-    listed: dict[str, list[str]] = {}
-    for row in rows:
-        name = "trainval" if splits is None else str(splits[row])
-        listed.setdefault(name, []).append(stems[row])
-    for name in listed or ["trainval"]:
-        text = "".join(f"{stem}\n" for stem in listed.get(name, ()))
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
 
 
 def _write_masks(
