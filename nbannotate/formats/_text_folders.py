@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import upright_size
@@ -58,11 +60,11 @@ def find(path: Path, layout: Layout) -> list[Place]:
         return [Place(path.parent, None)]
     if path.name in layout.labels or _has_texts(path):
         return [Place(path.parent, path)]
-    direct = _inner(path, layout.labels)
+    direct = _label_folder(path, layout)
     if direct is not None:
         return [Place(path, direct)]
     folders = sorted(item for item in path.iterdir() if item.is_dir())
-    places = [Place(folder, _inner(folder, layout.labels)) for folder in folders]
+    places = [Place(folder, _label_folder(folder, layout)) for folder in folders]
     return [place for place in places if place.labels is not None]
 
 
@@ -78,10 +80,16 @@ def first_lines(path: Path, layout: Layout) -> list[str]:
         files = [file for folder in found if folder for file in sorted(folder.glob("*.txt"))]
     for file in files[:20]:
         with file.open("rb") as content:
-            lines = content.read(4096).decode("utf-8", "replace").splitlines()
+            lines = content.read(4096).decode("utf-8-sig", "replace").splitlines()
         if any(line.strip() for line in lines):
             return [line for line in lines if line.strip()][:5]
     return []
+
+
+def _label_folder(folder: Path, layout: Layout) -> Path | None:
+    found = _inner(folder, layout.labels)
+    # DOTA's own archives unpack into a folder of the same name.
+    return found and (_inner(found, layout.labels) or found)
 
 
 def _has_texts(folder: Path) -> bool:
@@ -90,6 +98,19 @@ def _has_texts(folder: Path) -> bool:
 
 def _inner(folder: Path, names: Iterable[str]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_dir()), None)
+
+
+def _matched(stems: Iterable[str], pictures: Mapping[str, str]) -> dict[str, str]:
+    """The image of each label file: called like it, also where one is in folders of its own."""
+    by_name: dict[str, list[str]] = {}
+    for stem in pictures:
+        by_name.setdefault(stem.rpartition("/")[2], []).append(stem)
+    matched = {}
+    for stem in stems:
+        near = by_name.get(stem.rpartition("/")[2], [])
+        if stem in pictures or len(near) == 1:
+            matched[stem] = pictures[stem if stem in pictures else near[0]]
+    return matched
 
 
 class Files:
@@ -149,8 +170,10 @@ class Files:
         image_folder = images or _inner(beside, self._layout.images) or folder
         pictures = images_by_stem(image_folder)
         files = {name.rpartition(".")[0]: folder / name for name in names}
-        # A single file is asked for alone; of a folder, images that have none are to do.
-        stems = list(files) if place.labels is None else sorted({*files, *pictures})
+        matched = _matched(files, pictures)
+        if place.labels is not None:  # a single file is asked for alone
+            used = set(matched.values())
+            matched |= {stem: name for stem, name in pictures.items() if name not in used}
         keys = texts(self.side, "keys")
         own = SPLIT_NAMES.get(place.root.name.lower()) if several else None
         splits = listed_splits(place.root / "ImageSets") or listed_splits(
@@ -158,8 +181,8 @@ class Files:
         )
         prefix = f"{place.root.name}/" if several and not keys else ""
         rows = []
-        for stem in stems:
-            picture = pictures.get(stem)
+        for stem in sorted({*files, *matched}):
+            picture = matched.get(stem)
             given = f"{prefix}{picture or f'{stem}{self._layout.suffix}'}"
             row = {
                 "image": keys.get(f"{place.root.name}/{stem}", given),
@@ -196,6 +219,26 @@ class Files:
 def _side(root: Path) -> dict[str, Any]:
     # The file stands beside the folder of a split, or a level above.
     return read_side(root) if (root / SIDE_FILE).is_file() else read_side(root.parent)
+
+
+def per_image(text: str, image: NDArray[np.int64], count: int) -> list[str]:
+    """The lines of each image's file.
+
+    Parameters
+    ----------
+    text
+        All lines, in the order of their images.
+    image
+        The number of each line's image.
+    count
+        How many images there are.
+    """
+    lines = text.split("\n")
+    ends = np.searchsorted(image, np.arange(count), side="right").tolist()
+    return [
+        "\n".join([*lines[start:end], ""]) if end > start else ""
+        for start, end in zip([0, *ends][:-1], ends, strict=True)
+    ]
 
 
 def write_texts(folder: Path, stems: Sequence[str], contents: Iterable[str]) -> None:

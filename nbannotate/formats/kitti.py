@@ -51,7 +51,7 @@ from nbannotate.formats._tables import (
     reviewed,
     split_names,
 )
-from nbannotate.formats._text_folders import Files, Layout, first_lines, write_texts
+from nbannotate.formats._text_folders import Files, Layout, first_lines, per_image, write_texts
 from nbannotate.formats._values import CONFIDENCE, scores, set_scores
 
 LAYOUT = Layout(labels=("label_2",), images=("image_2", "image_3", "images"), suffix=".png")
@@ -161,13 +161,7 @@ def _texts(
     numbers = np.hstack([columns[:, :3], corners, columns[:, 3:]]).tolist()
     rows = zip(written, numbers, score, strict=True)
     values = tuple(value for name, row, end in rows for value in (name, *row, end))
-    lines = (_LINE * len(labels) % values).split("\n")
-    ends = np.searchsorted(image, np.arange(len(keys)), side="right").tolist()
-    starts = [0, *ends][:-1]
-    return [
-        "\n".join([*lines[start:end], ""]) if end > start else ""
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    return per_image(_LINE * len(labels) % values, image, len(keys))
 
 
 def _set_column(row: NDArray[np.float64], name: str, value: Any) -> bool:
