@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
+import struct
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -198,11 +200,33 @@ def opened(where: str) -> Iterator[IO[bytes]]:
 
 
 def upright_size(where: str) -> tuple[int, int]:
-    """Width and height in pixels of the image with its EXIF orientation applied."""
-    with opened(where) as file, Image.open(file) as image:
-        # Pillow's size is that of the stored picture; OpenCV and browsers turn it first.
-        turned = image.getexif().get(_ORIENTATION) in _SWAPS_SIDES
-        return (image.height, image.width) if turned else image.size
+    """Width and height in pixels of the image with its EXIF orientation applied.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read as an image.
+    """
+    with opened(where) as file:
+        return header_size(file)
+
+
+def header_size(file: IO[bytes]) -> tuple[int, int]:
+    """As `upright_size`, of an image that is open or in memory."""
+    try:
+        with Image.open(file) as image:
+            # Pillow's size is that of the stored picture; OpenCV and browsers turn it first.
+            turned = _orientation(image) in _SWAPS_SIDES
+            return (image.height, image.width) if turned else image.size
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{error}; set Image.MAX_IMAGE_PIXELS of Pillow to read it") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except (SyntaxError, struct.error, ValueError, TypeError, KeyError, OSError, OverflowError):
+        return 1  # a damaged EXIF block turns nothing, as in other readers
 
 
 def sizes(images: pd.DataFrame, root: Path | None, path: Path) -> NDArray[np.int64]:
@@ -228,6 +252,35 @@ def sizes(images: pd.DataFrame, root: Path | None, path: Path) -> NDArray[np.int
     return known.astype(np.int64)
 
 
+def needs_png(where: str, formats: frozenset[str], *, turns: frozenset[str]) -> bool:
+    """Whether a consumer of images would show the file otherwise than upright, or not at all.
+
+    Parameters
+    ----------
+    where
+        The image.
+    formats
+        Suffixes and Pillow's names of the formats that it reads, in small letters.
+    turns
+        Those of them whose EXIF orientation it applies.
+    """
+    if where.rpartition(".")[2].lower() not in formats:
+        return True
+    with opened(where) as file:
+        if "jpeg" in turns and file.read(3) == b"\xff\xd8\xff":
+            return False
+        file.seek(0)
+        try:
+            with Image.open(file) as image:
+                name = (image.format or "").lower()
+                turned = _orientation(image) != 1
+                return (turned and name not in turns) or name not in formats
+        except (UnidentifiedImageError, OSError) as error:
+            raise FormatError(
+                where, "", f"cannot be read as an image ({error}); leave it out or mend it"
+            ) from error
+
+
 def place(where: str, target: Path, copy: Copy) -> None:
     """Put the image at `target`: a hard link, else a symbolic link, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -249,11 +302,18 @@ def place(where: str, target: Path, copy: Copy) -> None:
 def convert_to_png(where: str, target: Path) -> None:
     """Write the image upright as PNG, of an animation the first frame."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(upright_png(where))
+
+
+def upright_png(where: str) -> bytes:
+    """The image upright as PNG, of an animation the first frame."""
     with opened(where) as file, Image.open(file) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode not in ("L", "RGB", "RGBA", "I;16"):
             upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
-        upright.save(target, format="PNG", exif=b"")
+        sink = io.BytesIO()
+        upright.save(sink, format="PNG", exif=b"")
+    return sink.getvalue()
 
 
 def require_files(images: pd.DataFrame, root: Path | None, path: Path) -> list[str]:

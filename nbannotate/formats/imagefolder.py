@@ -33,6 +33,7 @@ from nbannotate.formats._files import (
     safe_paths,
     upright_size,
 )
+from nbannotate.formats._reading import has_label_files
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
@@ -300,6 +301,8 @@ def sniff(path: Path) -> bool:
     if (path / CLASSES_FILE).is_file() and "folders" in _classes_file(path):
         return True
     if any(path.glob("*.yaml")) or (path / "labels").is_dir() or any(path.glob("*/labels")):
+        return False
+    if has_label_files(path):
         return False
     return any(
         os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
