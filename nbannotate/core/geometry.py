@@ -1,4 +1,8 @@
-"""Boxes as (n, 4) float arrays: x, y, width, height in pixels of the upright image."""
+"""Boxes as (n, 4) float arrays: x, y, width, height in pixels of the upright image.
+
+Rotated boxes are (n, 5): the centre, the width, the height, and the angle in radians by which the
+box is turned about its centre, positive clockwise on screen, as y points down.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nbannotate.errors import LabelError
 
 Boxes = NDArray[np.float64]  # shape (n, 4)
+RotatedBoxes = NDArray[np.float64]  # shape (n, 5)
 
 SMALLEST_SIDE = 2.0
 """Shapes under this width or height, in image pixels, are slips of the hand."""
@@ -110,3 +115,60 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
         overlap, union, out=np.zeros_like(overlap), where=union > 0
     )
     return np.minimum(ratio, 1.0)  # rounding of corners far from the origin gives a little more
+
+
+def rotated_corners(rotated: RotatedBoxes) -> NDArray[np.float64]:
+    """Corners of rotated boxes in pixels, shape (n, 4, 2): top left before the turn, clockwise."""
+    cosine, sine = np.cos(rotated[:, 4]), np.sin(rotated[:, 4])
+    along = np.stack([cosine, sine], axis=1) * rotated[:, 2:3] / 2
+    down = np.stack([-sine, cosine], axis=1) * rotated[:, 3:4] / 2
+    sides = np.stack([-along - down, along - down, along + down, down - along], axis=1)
+    return np.asarray(rotated[:, None, :2] + sides, dtype=np.float64)
+
+
+def rotated_from_corners(corners: ArrayLike, tolerance: float = 0.5) -> RotatedBoxes:
+    """Rotated boxes from their corners, shape (n, 5).
+
+    Parameters
+    ----------
+    corners
+        Shape (n, 4, 2), in pixels, one after the other around the box; the first two are the
+        ends of the side that is its width.
+    tolerance
+        How far in pixels a corner may lie from that of a rectangle. Other quadrilaterals become
+        the smallest rectangle around them.
+    """
+    points = np.asarray(corners, dtype=np.float64).reshape(-1, 4, 2)
+    along = (points[:, 1] - points[:, 0] + points[:, 2] - points[:, 3]) / 2
+    down = (points[:, 3] - points[:, 0] + points[:, 2] - points[:, 1]) / 2
+    angle = np.arctan2(along[:, 1], along[:, 0])
+    across = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
+    # Negative where the corners go round the other way.
+    height = (down * across).sum(axis=1)
+    fitted = np.column_stack([points.mean(axis=1), np.hypot(*along.T), height, angle])
+    off = np.abs(rotated_corners(fitted) - points).max(axis=(1, 2), initial=0.0) > tolerance
+    fitted[:, 3] = np.abs(height)
+    if off.any():
+        fitted[off] = _smallest_rectangles(points[off])
+    return fitted
+
+
+def _smallest_rectangles(points: NDArray[np.float64]) -> RotatedBoxes:
+    """The smallest rectangle around each four points, shape (n, 5).
+
+    One of its sides lies on a side of their hull, which is one of the six lines through two.
+    """
+    first, second = np.triu_indices(4, 1)
+    lines = points[:, second] - points[:, first]
+    angle = np.arctan2(lines[..., 1], lines[..., 0])
+    axes = np.stack([np.cos(angle), np.sin(angle)], axis=-1)  # (n, 6, 2)
+    normals = np.stack([-axes[..., 1], axes[..., 0]], axis=-1)
+    spans = [np.einsum("nij,nkj->nik", points, direction) for direction in (axes, normals)]
+    low = np.stack([span.min(axis=1) for span in spans], axis=-1)
+    high = np.stack([span.max(axis=1) for span in spans], axis=-1)
+    best = np.prod(high - low, axis=-1).argmin(axis=1)
+    rows = np.arange(len(points))
+    low, high, axis, normal = (part[rows, best] for part in (low, high, axes, normals))
+    middle = (low + high) / 2
+    centre = middle[:, :1] * axis + middle[:, 1:] * normal
+    return np.column_stack([centre, high - low, angle[rows, best]])

@@ -14,6 +14,8 @@ from nbannotate.core.geometry import (
     clamp,
     from_corners,
     iou,
+    rotated_corners,
+    rotated_from_corners,
     to_corners,
     too_small,
 )
@@ -78,3 +80,44 @@ def test_boxes_may_come_flat_or_empty():
     assert as_boxes([1, 2, 3, 4]).tolist() == [[1, 2, 3, 4]]
     assert as_boxes([]).shape == (0, 4)
     assert too_small(as_boxes([[0, 0, 1.9, 9], [0, 0, 2, 2]])).tolist() == [True, False]
+
+
+rotated = st.tuples(
+    st.floats(-500, 500), st.floats(-500, 500), st.floats(2, 900), st.floats(2, 900),
+    st.floats(-3.1, 3.1),
+)  # fmt: skip
+
+
+def test_corners_of_a_quarter_turn_go_clockwise_on_screen():
+    corners = rotated_corners(np.array([[10, 20, 6, 4, np.pi / 2]]))
+
+    # The top left corner goes to the right, where y points down.
+    np.testing.assert_allclose(corners[0], [[12, 17], [12, 23], [8, 23], [8, 17]])
+
+
+@given(rows=st.lists(rotated, max_size=4), around=st.sampled_from([1, -1]))
+def test_rotated_boxes_come_back_from_corners_in_either_order(rows, around):
+    boxes = np.array(rows).reshape(-1, 5)
+
+    corners = rotated_corners(boxes)[:, ::around]
+
+    back = rotated_from_corners(corners)
+    np.testing.assert_allclose(back[:, :2], boxes[:, :2], atol=1e-9)
+    if around == 1:
+        np.testing.assert_allclose(back, boxes, atol=1e-9)
+    found = np.sort(rotated_corners(back).reshape(-1, 4, 2), axis=1)
+    np.testing.assert_allclose(found, np.sort(corners, axis=1), atol=1e-7)
+
+
+@given(points=st.lists(st.tuples(*[st.floats(-90, 90)] * 2), min_size=4, max_size=4))
+def test_the_smallest_rectangle_holds_all_corners_and_is_that_of_opencv(points):
+    cv2 = pytest.importorskip("cv2")
+    x, y, width, height, angle = rotated_from_corners([points], tolerance=-1)[0]
+
+    around = np.array(points) - [x, y]
+    along = around @ [np.cos(angle), np.sin(angle)]
+    down = around @ [-np.sin(angle), np.cos(angle)]
+    assert np.abs(along).max() <= width / 2 + 1e-6
+    assert np.abs(down).max() <= height / 2 + 1e-6
+    wanted = np.prod(cv2.minAreaRect(np.array(points, dtype=np.float32))[1])
+    assert width * height <= wanted * 1.001 + 0.05
