@@ -228,6 +228,30 @@ def sizes(images: pd.DataFrame, root: Path | None, path: Path) -> NDArray[np.int
     return known.astype(np.int64)
 
 
+def image_paths(names: list[str], path: Path, folder: str | Path | None) -> list[str]:
+    """Where the images are that a label file names.
+
+    Parameters
+    ----------
+    names
+        Their names in the file.
+    path
+        The file.
+    folder
+        Where they are; None: beside the file or in ``images`` there, if the first one is, else as
+        they are named.
+    """
+    if not names:
+        return []
+    if folder is not None:
+        return [str(Path(folder) / name) for name in names]
+    for base in (path.parent, path.parent / "images", path.parent.parent / "images"):
+        with contextlib.suppress(OSError):  # a name that is too long
+            if "://" not in names[0] and (base / names[0]).is_file():
+                return [str(base / name) for name in names]
+    return names
+
+
 def place(where: str, target: Path, copy: Copy) -> None:
     """Put the image at `target`: a hard link, else a symbolic link, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nbannotate.core.attributes import Attribute
 from nbannotate.core.dataset import SPLITS, Dataset
-from nbannotate.core.tables import IMAGE_DTYPES, LABEL_DTYPES
+from nbannotate.core.tables import BOX, IMAGE_DTYPES, LABEL_DTYPES
 from nbannotate.errors import FormatError
 
 OnError = Literal["raise", "skip"]
@@ -120,6 +120,12 @@ def split_names(
     return names.to_numpy(dtype=object)
 
 
+def count_lost(lost: dict[str, int], why: str, count: int) -> None:
+    """Add to a count of what a writer leaves out, if there is anything to add."""
+    if count:
+        lost[why] = lost.get(why, 0) + count
+
+
 def extra_columns(dataset: Dataset) -> dict[str, int]:
     """The user's own columns, for the list of what a format leaves out."""
     lost = {}
@@ -171,6 +177,20 @@ def json_column(column: pd.Series[Any], path: Path) -> list[str | None]:
     # Most labels have neither geometry nor attributes: their common values are encoded once.
     values = plain_column(column, path)
     return [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+
+
+def refuse_bad_boxes(placed: pd.DataFrame, path: Path) -> None:
+    """Raise `FormatError` for the first label whose place is NaN or infinite.
+
+    The tables are the user's to change, and a NaN that is written is misread without a word.
+    """
+    bad = ~np.isfinite(placed[BOX].to_numpy()).all(axis=1)
+    if bad.any():
+        raise FormatError(
+            path,
+            f"label {placed.index[bad][0]!r}",
+            "x, y, width, height are not all finite numbers; mend or delete the label",
+        )
 
 
 def iso_times(column: pd.Series[Any]) -> list[str | None]:

@@ -301,13 +301,15 @@ def sniff(path: Path) -> bool:
         return True
     if any(path.glob("*.yaml")) or (path / "labels").is_dir() or any(path.glob("*/labels")):
         return False
-    return any(
-        os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+    names = [
+        os.path.splitext(name)[1].lower()  # noqa: PTH122  a Path each is slow
         for top in path.iterdir()
         if top.is_dir() and top.name != "images"
-        for _, _, names in os.walk(top)
-        for name in names
-    )
+        for _, _, files in os.walk(top)
+        for name in files
+    ]
+    # Label files among the images: another format's folder.
+    return not {".json", ".xml"} & set(names) and any(name in SUFFIXES for name in names)
 
 
 FORMAT = Format(

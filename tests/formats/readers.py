@@ -1,0 +1,28 @@
+"""Readers of other tools, run in the environment of their own that `make test` puts them in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PYTHON = Path(sys.prefix) / "readers" / "bin" / "python"
+
+
+def run(code: str, *args: object) -> Any:
+    """What the code prints in its last line, as JSON.
+
+    Parameters
+    ----------
+    code
+        Python that datumaro and label-studio-sdk can be imported in.
+    *args
+        Its ``sys.argv[1:]``.
+    """
+    done = subprocess.run(
+        [str(PYTHON), "-c", code, *map(str, args)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
