@@ -19,13 +19,14 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats._coco_json import Annotation, File, Image, decode
+from nbannotate.formats._extras import label_ids
+from nbannotate.formats._files import image_paths
 from nbannotate.formats._shapes import bounds, check_rle, flat_to_rings, rle_bounds
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
     Problems,
     infer_attributes,
-    new_ids,
 )
 
 FILE_NAME = "annotations.json"
@@ -235,22 +236,11 @@ def _image_rows(
     frame = pd.DataFrame(
         side[~wrong], columns=["width", "height"], index=pd.Index(names, dtype="string")
     )
-    frame.insert(0, "path", _paths(names, path, folder))
+    frame.insert(0, "path", image_paths(names, path, folder))
     frame["status"] = [values.get("status", "done") for values in more]
     for column in ("split", "annotator", "seconds", "updated", "note", "unsure"):
         frame[column] = [values.get(column) for values in more]
     return frame, kept
-
-
-def _paths(names: list[str], path: Path, folder: str | Path | None) -> list[str]:
-    if not names:
-        return []
-    if folder is not None:
-        return [str(Path(folder) / name) for name in names]
-    for base in (path.parent, path.parent / "images", path.parent.parent / "images"):
-        if "://" not in names[0] and (base / names[0]).is_file():
-            return [str(base / name) for name in names]
-    return names
 
 
 def _lookup(known: list[Any], wanted: list[Any]) -> NDArray[np.int64]:
@@ -325,11 +315,7 @@ def _fill(
         ]
         for column in ("text", "frame", "track", "annotator", "seconds", "created", "updated"):
             labels[column] = [own.get(column) for own in more]
-    ids = pd.Series([own.get("label_id") for own in more], dtype=object)
-    # A tool that copies an annotation copies its label_id too; the copy gets a new one.
-    fresh = (ids.isna() | ids.duplicated()).to_numpy()
-    ids[fresh] = new_ids(int(fresh.sum()))
-    labels["label_id"] = ids
+    labels["label_id"] = label_ids([own.get("label_id") for own in more])
 
 
 def _attributes(row: Annotation) -> dict[str, Any]:

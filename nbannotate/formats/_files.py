@@ -199,6 +199,14 @@ def opened(where: str) -> Iterator[IO[bytes]]:
             yield file
 
 
+def open_image(file: IO[bytes], formats: list[str] | None = None) -> Image.Image:
+    """Open an image with Pillow; `OSError` if it is none that Pillow reads."""
+    try:
+        return Image.open(file, formats=formats)
+    except ImportError as error:  # ultralytics, once imported, has Pillow ask for more readers
+        raise UnidentifiedImageError(f"cannot identify the image: {error}") from error
+
+
 def upright_size(where: str) -> tuple[int, int]:
     """Width and height in pixels of the image with its EXIF orientation applied.
 
@@ -214,7 +222,7 @@ def upright_size(where: str) -> tuple[int, int]:
 def header_size(file: IO[bytes]) -> tuple[int, int]:
     """As `upright_size`, of an image that is open or in memory."""
     try:
-        with Image.open(file) as image:
+        with open_image(file) as image:
             # Pillow's size is that of the stored picture; OpenCV and browsers turn it first.
             turned = _orientation(image) in _SWAPS_SIDES
             return (image.height, image.width) if turned else image.size
@@ -242,7 +250,7 @@ def sizes(images: pd.DataFrame, root: Path | None, path: Path) -> NDArray[np.int
         key, where = images.index[row], images["path"].iloc[row]
         try:
             known[row] = upright_size(source(key if pd.isna(where) else where, root))
-        except (OSError, ValueError, ImportError, UnidentifiedImageError) as error:
+        except (OSError, ValueError) as error:
             raise FormatError(
                 path,
                 f"image {key!r}",
@@ -271,14 +279,38 @@ def needs_png(where: str, formats: frozenset[str], *, turns: frozenset[str]) -> 
             return False
         file.seek(0)
         try:
-            with Image.open(file) as image:
+            with open_image(file) as image:
                 name = (image.format or "").lower()
                 turned = _orientation(image) != 1
                 return (turned and name not in turns) or name not in formats
-        except (UnidentifiedImageError, OSError) as error:
+        except OSError as error:
             raise FormatError(
                 where, "", f"cannot be read as an image ({error}); leave it out or mend it"
             ) from error
+
+
+def image_paths(names: list[str], path: Path, folder: str | Path | None) -> list[str]:
+    """Where the images are that a label file names.
+
+    Parameters
+    ----------
+    names
+        Their names in the file.
+    path
+        The file.
+    folder
+        Where they are; None: beside the file or in ``images`` there, if the first one is, else as
+        they are named.
+    """
+    if not names:
+        return []
+    if folder is not None:
+        return [str(Path(folder) / name) for name in names]
+    for base in (path.parent, path.parent / "images", path.parent.parent / "images"):
+        with contextlib.suppress(OSError):  # a name that is too long
+            if "://" not in names[0] and (base / names[0]).is_file():
+                return [str(base / name) for name in names]
+    return names
 
 
 def place(where: str, target: Path, copy: Copy) -> None:
@@ -307,7 +339,7 @@ def convert_to_png(where: str, target: Path) -> None:
 
 def upright_png(where: str) -> bytes:
     """The image upright as PNG, of an animation the first frame."""
-    with opened(where) as file, Image.open(file) as image:
+    with opened(where) as file, open_image(file) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode not in ("L", "RGB", "RGBA", "I;16"):
             upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")

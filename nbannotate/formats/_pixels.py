@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nbannotate.formats._files import open_image
 from nbannotate.formats._shapes import rle_counts
 
 MOST_PIXELS = 80_000_000
@@ -82,7 +83,7 @@ def read_png(data: bytes) -> Pixels:
         raise ValueError("the mask is no PNG picture; save it anew")
     check_pixels(*struct.unpack(">II", data[16:24]))
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+        with open_image(io.BytesIO(data), formats=["PNG"]) as file:
             clear = "transparency" in file.info or file.mode in ("LA", "RGBA", "PA")
             pixels = np.asarray(file.convert("RGBA").getchannel("A") if clear else file)
     except (OSError, SyntaxError, ValueError, struct.error) as error:

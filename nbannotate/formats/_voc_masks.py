@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nbannotate.errors import FormatError
+from nbannotate.formats._files import open_image
 from nbannotate.formats._json import load
 from nbannotate.formats._pixels import check_pixels
 
@@ -81,7 +82,7 @@ def decode(file: Path, colours: NDArray[np.uint8]) -> Indices:
         if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
             raise ValueError("is no PNG picture; save it anew")
         check_pixels(*struct.unpack(">II", data[16:24]))
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        with open_image(io.BytesIO(data), formats=["PNG"]) as picture:
             if picture.mode in ("P", "L"):
                 return np.asarray(picture, dtype=np.uint8)
             pixels = np.asarray(picture.convert("RGB"))

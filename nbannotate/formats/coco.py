@@ -21,14 +21,15 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats._coco_read import FILE_NAME, json_files, read
+from nbannotate.formats._extras import KEY, image_extras, label_extras
 from nbannotate.formats._files import sizes, write_atomic
 from nbannotate.formats._shapes import ring_area, rings, rle_area
 from nbannotate.formats._tables import (
     Only,
     Split,
     extra_columns,
-    iso_times,
     plain_column,
+    refuse_bad_boxes,
     reviewed,
     split_names,
 )
@@ -81,7 +82,7 @@ def write(
     chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
     labels = dataset.labels[dataset.labels["image"].isin(chosen.index)]
     placed = labels[labels["kind"].isin(PLACED_KINDS)]
-    _refuse_bad_boxes(placed, path)
+    refuse_bad_boxes(placed, path)
     size = sizes(chosen, Path(root) if root is not None else None, path)
     names = (
         None if split is None else split_names(dataset, chosen, split, seed=seed, by=by, path=path)
@@ -109,17 +110,6 @@ def write(
     return WriteReport(path, len(images), len(annotations), _lost(dataset, chosen, labels, extras))
 
 
-def _refuse_bad_boxes(placed: pd.DataFrame, path: Path) -> None:
-    # The tables are the user's to change; json.dumps would write NaN, which scores 0 in silence.
-    bad = ~np.isfinite(placed[BOX].to_numpy()).all(axis=1)
-    if bad.any():
-        raise FormatError(
-            path,
-            f"label {placed.index[bad][0]!r}",
-            "x, y, width, height are not all finite numbers; mend or delete the label",
-        )
-
-
 def _categories(dataset: Dataset) -> list[dict[str, Any]]:
     return [{"id": c.id, "name": c.name, "supercategory": ""} for c in dataset.schema.classes]
 
@@ -137,36 +127,10 @@ def _images(
         )
     ]
     if extras:
-        values = chosen.drop(columns=["path", "width", "height"])
         if names is not None:
-            values = values.assign(split=pd.Series(names, index=values.index, dtype="string"))
-        values = values.assign(
-            unsure=values["unsure"].where(values["unsure"], pd.NA),
-            seconds=values["seconds"].where(values["seconds"] != 0),
-        )
-        for row, more in zip(
-            rows,
-            _present(
-                values, ("split", "note", "annotator", "seconds", "updated", "unsure", "status")
-            ),
-            strict=True,
-        ):
-            row["nbannotate"] = more
-    return rows
-
-
-def _present(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The values of each row that are not missing, by column."""
-    rows: list[dict[str, Any]] = [{} for _ in range(len(frame))]
-    for column in columns:
-        there = np.flatnonzero(frame[column].notna().to_numpy())
-        if not len(there):
-            continue
-        part = frame[column].iloc[there]
-        times = isinstance(part.dtype, pd.DatetimeTZDtype)
-        values = iso_times(part) if times else part.tolist()
-        for row, value in zip(there.tolist(), values, strict=True):
-            rows[row][column] = value
+            chosen = chosen.assign(split=pd.Series(names, index=chosen.index, dtype="string"))
+        for row, more in zip(rows, image_extras(chosen), strict=True):
+            row[KEY] = more
     return rows
 
 
@@ -200,7 +164,7 @@ def _annotations(
     ]
     for row in (row for row, value in enumerate(attributes) if value):
         rows[row]["attributes"] = attributes[row]
-    more = _label_extras(placed) if extras else None
+    more = label_extras(placed) if extras else None
     kinds: list[str] = placed["kind"].astype(object).tolist()
     for row in np.flatnonzero(placed["kind"].ne("box").to_numpy()).tolist():
         kind = kinds[row]
@@ -237,15 +201,6 @@ def _segment(row: dict[str, Any], kind: str, geometry: Any) -> dict[str, Any] | 
         return None
     # The segmentation stays out: an empty one breaks pycocotools' annToMask.
     return {"kind": kind} | ({"geometry": geometry} if geometry else {})
-
-
-def _label_extras(placed: pd.DataFrame) -> list[dict[str, Any]]:
-    columns = ("text", "score", "frame", "track", "annotator", "seconds", "created", "updated")
-    rows = _present(
-        placed.assign(source=placed["source"].where(placed["source"].ne("human"))),
-        (*columns, "source"),
-    )
-    return [{"label_id": i} | row for i, row in zip(placed.index.tolist(), rows, strict=True)]
 
 
 def _dump(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from PIL import Image
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
@@ -26,6 +25,7 @@ from nbannotate.formats._files import (
     distinct,
     inside,
     new_folder,
+    open_image,
     opened,
     place,
     require_files,
@@ -141,7 +141,7 @@ def _with_suffix(name: str, file: str) -> str:
     if os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122  a Path each is slow
         return name
     try:
-        with opened(file) as content, Image.open(content) as image:
+        with opened(file) as content, open_image(content) as image:
             return f"{name}.{(image.format or 'jpg').lower()}"
     except OSError as error:
         raise FormatError(file, "", f"cannot be read as an image ({error}); mend it") from error
@@ -304,13 +304,15 @@ def sniff(path: Path) -> bool:
         return False
     if has_label_files(path):
         return False
-    return any(
-        os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+    names = [
+        os.path.splitext(name)[1].lower()  # noqa: PTH122  a Path each is slow
         for top in path.iterdir()
         if top.is_dir() and top.name != "images"
-        for _, _, names in os.walk(top)
-        for name in names
-    )
+        for _, _, files in os.walk(top)
+        for name in files
+    ]
+    # Label files among the images: another format's folder.
+    return not {".json", ".xml"} & set(names) and any(name in SUFFIXES for name in names)
 
 
 FORMAT = Format(

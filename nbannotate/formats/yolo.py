@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
@@ -29,6 +28,7 @@ from nbannotate.formats._files import (
     distinct,
     inside,
     new_folder,
+    open_image,
     opened,
     place,
     require_files,
@@ -163,10 +163,10 @@ def _unreadable(where: str) -> bool:
             return False  # a JPEG: its orientation is applied
         file.seek(0)
         try:
-            with Image.open(file) as image:
+            with open_image(file) as image:
                 turned = image.getexif().get(_ORIENTATION, 1) != 1
                 return turned or (image.format or "").lower() not in _READABLE
-        except (UnidentifiedImageError, OSError) as error:
+        except OSError as error:
             raise FormatError(
                 where, "", f"cannot be read as an image ({error}); leave it out or mend it"
             ) from error

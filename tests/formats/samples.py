@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.schema import Schema
+from nbannotate.core.tables import PLACED_KINDS
+from nbannotate.formats._ellipses import ellipse_ring
+from nbannotate.formats._pixels import mask_pixels, mask_rle
+from nbannotate.formats._rows import keypoints_bounds
+from nbannotate.formats._shapes import bounds, rle_bounds
 
 NAMES = ["NA", "null", "001", "no", "<img src=x onerror=alert(1)>", "😀", "עברית"]
 HARD_NAMES = [
@@ -149,3 +156,90 @@ def box_datasets(draw: st.DrawFn) -> Dataset:
     images = pd.DataFrame({"width": 640, "height": 480, "status": "done"}, index=keys)
     schema = Schema(classes=[{"id": i, "name": name} for i, name in zip(ids, classes, strict=True)])
     return Dataset(labels, images, schema)
+
+
+_points = st.tuples(st.floats(1, 600), st.floats(1, 440)).map(list)
+_rings = st.lists(_points, min_size=3, max_size=6)
+
+
+@st.composite
+def _shape(draw: st.DrawFn) -> tuple[str, Any, list[float]]:
+    kind = draw(st.sampled_from([*PLACED_KINDS, "ellipse"]))
+    if kind == "box":
+        return kind, None, [*draw(_points), draw(st.floats(0.01, 40)), draw(st.floats(0.01, 40))]
+    if kind == "rotated_box":
+        x, y = draw(_points)
+        geometry = [x, y, draw(st.floats(3, 40)), draw(st.floats(3, 40)), draw(st.floats(-3, 3))]
+        corners = rotated_corners(np.array([geometry]))[0]
+        return kind, geometry, bounds([corners.tolist()])
+    if kind == "polygon":
+        geometry = draw(st.lists(_rings, min_size=1, max_size=3))
+        return kind, geometry, bounds(geometry)
+    if kind == "ellipse":
+        sides = draw(st.tuples(st.floats(2, 40), st.floats(2, 40)))
+        wide = draw(st.booleans())
+        ring = ellipse_ring(*draw(_points), sides[0], sides[wide], draw(st.floats(-3, 3)))
+        return "polygon", [ring], bounds([ring])
+    if kind == "polyline":
+        line = draw(st.lists(_points, min_size=2, max_size=5))
+        return kind, line, bounds([line])
+    if kind == "keypoints":
+        seen = draw(st.lists(st.tuples(_points, st.sampled_from([0, 1, 2])), max_size=4))
+        points = [[*point, v] if v else [0.0, 0.0, 0] for point, v in [*seen, ([9.0, 9.0], 2)]]
+        return kind, points, keypoints_bounds(points)
+    pixels = np.zeros((480, 640), dtype=bool)
+    left, top = draw(st.integers(0, 600)), draw(st.integers(0, 440))
+    bits = draw(st.lists(st.booleans(), min_size=12, max_size=12))
+    pixels[top : top + 3, left : left + 4] = np.reshape(bits, (3, 4))
+    geometry = mask_rle(pixels)
+    return "mask", geometry, rle_bounds(geometry)
+
+
+@st.composite
+def shape_datasets(draw: st.DrawFn) -> Dataset:
+    """Shapes of every kind on images of 640 × 480, under any class names."""
+    classes = draw(names)
+    keys = draw(st.lists(text, min_size=1, max_size=3, unique=True))
+    rows = draw(st.lists(st.tuples(st.sampled_from(keys), st.sampled_from(classes), _shape()),
+                         max_size=5))  # fmt: skip
+    labels = pd.DataFrame(
+        [(key, name, shape[0], *shape[2]) for key, name, shape in rows],
+        columns=["image", "label", "kind", "x", "y", "width", "height"],
+    )
+    labels["geometry"] = pd.Series([s[1] for _, _, s in rows], dtype=object)
+    images = pd.DataFrame({"width": 640, "height": 480, "status": "done"}, index=keys)
+    return Dataset(labels, images, Schema(classes=classes))
+
+
+def assert_alike(got: Dataset, wanted: Dataset, *, ids: bool = True, atol: float = 1e-6) -> None:
+    """Both hold the same shapes to a fraction of a pixel, under the same ids, and one scheme."""
+    assert got.schema == wanted.schema
+    assert set(got.images.index) == set(wanted.images.index)
+    sizes = ["width", "height", "status"]
+    pd.testing.assert_frame_equal(
+        got.images.loc[wanted.images.index, sizes], wanted.images[sizes], check_exact=True
+    )
+    a, b = got.labels, wanted.labels
+    assert len(a) == len(b)
+    if ids:
+        a = a.loc[b.index]
+    for column in ("image", "kind", "label", "attributes"):
+        assert a[column].tolist() == b[column].tolist(), column
+    place = ["x", "y", "width", "height"]
+    upright = b["kind"].ne("rotated_box").to_numpy()  # the box around it follows from its shape
+    np.testing.assert_allclose(a[place][upright], b[place][upright], atol=atol, rtol=0)
+    for kind, mine, theirs in zip(a["kind"], a["geometry"], b["geometry"], strict=True):
+        if kind == "mask" and mine is not None:
+            assert (mask_pixels(mine) == mask_pixels(theirs)).all()
+        elif theirs is None:
+            assert mine is None
+        else:
+            flat, wanted_flat = (_flat(shape) for shape in (mine, theirs))
+            assert len(flat) == len(wanted_flat)
+            np.testing.assert_allclose(flat, wanted_flat, atol=atol, rtol=0)
+
+
+def _flat(geometry: Any) -> list[float]:
+    if isinstance(geometry, (list, tuple)):
+        return [value for part in geometry for value in _flat(part)]
+    return [geometry]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import nbannotate.core.registry as registry
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError, NbannotateError
 from nbannotate.formats import formats
-from nbannotate.formats._files import distinct, inside, place, safe_component, write_atomic
+from nbannotate.formats._files import (
+    distinct,
+    inside,
+    open_image,
+    place,
+    safe_component,
+    write_atomic,
+)
 from nbannotate.formats._shapes import check_rle, flat_to_rings, ring_area
 from tests.formats.samples import everything, save_image
 
@@ -128,3 +137,14 @@ def test_shapes_are_checked_and_measured():
         check_rle({"size": [2, 2], "counts": [3]})
     with pytest.raises(ValueError, match="which run-length text does not have"):
         check_rle({"size": [2, 2], "counts": "~~"})
+
+
+def test_a_broken_image_is_an_oserror_also_where_pillow_asks_for_more_readers(
+    tmp_path, monkeypatch
+):
+    def patched(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr(Image, "open", patched)
+    with pytest.raises(OSError, match=r"cannot identify the image: .*pi_heif"):
+        open_image(io.BytesIO(b"no image"))
