@@ -23,7 +23,7 @@ from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import labelme
 from nbannotate.formats._pixels import mask_pixels, mask_rle, png_bytes
-from tests.formats.mutation import mutated, reads_or_refuses
+from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import (
     assert_alike,
     box_datasets,
@@ -453,7 +453,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, data):
         everything().to_labelme(tmp_path / "out", copy="none")
         (tmp_path / "out/a/1.json").unlink()
     content = (tmp_path / "out/b.json").read_bytes()
-    damaged = tmp_path / "damaged.json"
-    damaged.write_bytes(data.draw(mutated(content)))
+    file = tmp_path / "damaged.json"
+    file.write_bytes(damaged(content, data.draw(changes)))
 
-    reads_or_refuses(labelme.read, damaged)
+    read_or_say_why(labelme.read, file)
