@@ -176,6 +176,11 @@ def wait_drawn(one: Notebook, *box: float, view: int = 0) -> None:
     one.page.wait_for_function(DRAWN, arg=[view, *box])
 
 
+def wait_gone(one: Notebook, *box: float, view: int = 0) -> None:
+    """Until no outline of a box is to be seen there: x1, y1, x2, y2."""
+    one.page.wait_for_function(f"(at) => !({DRAWN})(at)", arg=[view, *box])
+
+
 def press(one: Notebook, *keys: str, view: int = 0) -> None:
     """Press keys with the focus on the picture."""
     stage(one, view).focus()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import time
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from .annotating import (
     stored,
     wait_chip,
     wait_drawn,
+    wait_gone,
     wait_ring,
     wait_saved,
     wait_shown,
@@ -165,15 +167,26 @@ def test_a_reload_with_unacknowledged_edits_loses_and_doubles_nothing(notebook):
     assert n_edits(one) == 4
 
 
-def test_a_cut_connection_loses_and_doubles_nothing(notebook):
+@pytest.mark.parametrize(
+    "seconds", [0, pytest.param(30, marks=pytest.mark.soak)], ids=["briefly", "30 s"]
+)
+def test_a_cut_connection_loses_and_doubles_nothing(notebook, seconds):
     one = notebook([CELL])
     draw(one, 40, 30, 140, 90)
     wait_saved(one)
     wait_ring(one)
     one.go_offline()
+    end = time.monotonic() + seconds
     draw(one, 200, 130, 300, 200)
     wait_drawn(one, 200, 130, 300, 200)
     press(one, INDOOR)
+    undone = 1
+    while time.monotonic() < end:  # work goes on all along
+        draw(one, 300, 200, 380, 280)
+        wait_drawn(one, 300, 200, 380, 280)
+        press(one, "Control+z")
+        wait_gone(one, 300, 200, 380, 280)
+        undone += 1
     draw(one, 10, 200, 110, 280)
     press(one, "Control+z", "ArrowRight", "2")
     wait_shown(one, "b.png")
@@ -190,7 +203,7 @@ def test_a_cut_connection_loses_and_doubles_nothing(notebook):
         ("b.png", "dog", 50, 60, 100, 100),
     ]
     assert labelled(one) == wanted
-    assert n_edits(one) == 6  # the box that was undone: made, and taken back
+    assert n_edits(one) == 4 + 2 * undone  # what was undone: made, and taken back
     assert one.execute("ann.current") == "'b.png'"
     press(one, "ArrowLeft")
     wait_drawn(one, 200, 130, 300, 200)
