@@ -22,9 +22,9 @@ from nbannotate.store import tables
 from nbannotate.store.database import Database
 from nbannotate.store.joining import Joining
 from nbannotate.store.meta import MERGED, write_meta
+from nbannotate.store.opening import open_store
 from nbannotate.store.parts import Part, read_part, reading_only
 from nbannotate.store.renaming import aligned, follow
-from nbannotate.store.store import open_store
 from nbannotate.store.verdicts import split
 
 

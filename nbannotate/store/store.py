@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from nbannotate.core.assignment import Assignment, from_dict
-from nbannotate.core.dataset import Dataset
-from nbannotate.core.edits import Batch, Edit, Row, UndoStack
+from nbannotate.core.edits import Edit, Row
 from nbannotate.core.live_schema import LiveSchema
-from nbannotate.core.reconciliation import Known
 from nbannotate.core.schema import Schema
 from nbannotate.core.schema_edits import Planner, SchemaChange
 from nbannotate.core.schema_record import SchemaRecord
@@ -24,9 +20,8 @@ from nbannotate.errors import StoreError
 from nbannotate.store import tables, tallies, upkeep
 from nbannotate.store.blind import BlindReader
 from nbannotate.store.database import Database
-from nbannotate.store.files import refuse_remains
-from nbannotate.store.frames import images_frame, labels_frame
 from nbannotate.store.guard import Guard, Role
+from nbannotate.store.journal import Journal
 from nbannotate.store.leases import LEASE_SECONDS, Leases
 from nbannotate.store.meta import (
     ASSIGNMENT,
@@ -36,14 +31,8 @@ from nbannotate.store.meta import (
     value_of,
     write_meta,
 )
-from nbannotate.store.moving import contents, known_images, moves_since
-from nbannotate.store.past import When, columns_at, last_batches, schema_at
-from nbannotate.store.postgres import is_postgres, open_postgres
-from nbannotate.store.reading import Reader, dataset_of
+from nbannotate.store.reading import Reader
 from nbannotate.store.schema_changes import change_of, news, refuse_gone, refuse_lost
-from nbannotate.store.snapshot import write_snapshot
-from nbannotate.store.sqlite import open_sqlite
-from nbannotate.store.summary import Summary, summarise
 from nbannotate.store.watching import Watching
 from nbannotate.store.writing import touch, write
 
@@ -51,7 +40,6 @@ if TYPE_CHECKING:
     from nbannotate.store.merging import MergeReport
     from nbannotate.store.parts import Part
 
-UNDO_DEPTH = 1000
 _LAST = (
     sa.select(tables.history.c.batch, tables.history.c.at)
     .order_by(tables.history.c.seq.desc())
@@ -59,7 +47,7 @@ _LAST = (
 )
 
 
-class Store(Reader):
+class Store(Journal):
     """Labels, images and their history in one database: SQLite, in memory or not, or PostgreSQL.
 
     Made by `open_store`. Safe to use from several threads: one lock, one connection.
@@ -158,55 +146,6 @@ class Store(Reader):
             if dry_run or not change.edits:
                 return change
             return replace(change, batch=self._write(connection, change.edits, annotator))
-
-    def at(self, when: When) -> Dataset:
-        """The dataset as it was, with its scheme, rebuilt from the history.
-
-        Parameters
-        ----------
-        when
-            Number of an edit (``store.history.index``), the last one to be in it, with all of it
-            where it is a part of an edit of the scheme; or a time, as a datetime, pandas Timestamp
-            or ISO text, with a time zone.
-
-        Raises
-        ------
-        StoreError
-            If that is no moment, or a time without a time zone.
-        """
-        with self._database.reading() as connection:
-            labels, images = columns_at(connection, when)
-            schema = schema_at(connection, when) or self._schema.read(connection).schema
-        return dataset_of(labels_frame(labels, schema), images_frame(images), schema)
-
-    def snapshot(self, folder: str | Path) -> Path:
-        """Write all tables as partitioned Parquet, which Dask, DuckDB, Spark and pandas read.
-
-        Parameters
-        ----------
-        folder
-            Made by this; see `nbannotate.store.snapshot` for what is in it.
-
-        Returns
-        -------
-        The folder. It is whole, or not there.
-
-        Examples
-        --------
-        In DuckDB: ``SELECT * FROM read_parquet('snapshot/labels/*/*.parquet')``; in pandas:
-        ``pd.read_parquet("snapshot/labels", filters=[("kind", "==", "box")])``.
-        """
-        path = Path(folder).expanduser()
-        with self._database.reading() as connection:
-            write_snapshot(connection, self._schema.read(connection).schema, path)
-        return path
-
-    @property
-    def annotators(self) -> list[str]:
-        """Who made edits, sorted."""
-        column = tables.history.c.annotator
-        rows = self._database.rows(sa.select(column).distinct().where(column.is_not(None)))
-        return sorted(row["annotator"] for row in rows)
 
     def apply(
         self,
@@ -330,54 +269,6 @@ class Store(Reader):
             raise StoreError(f"{self.name}: its images are not shared out; see store.assign()")
         return Leases(self._database, annotator, assignment, seconds=seconds)
 
-    def acknowledged(self, client: str) -> int:
-        """Number of the last message of this client that took effect; 0 for none."""
-        query = sa.select(tables.clients.c.seq).where(tables.clients.c.client == client)
-        return int(self._database.scalar(query) or 0)
-
-    def batch(self, number: int) -> list[Edit]:
-        """The edits of one batch, in order."""
-        query = sa.select(tables.history).where(tables.history.c.batch == number)
-        return [_edit(row) for row in self._database.rows(query.order_by(tables.history.c.seq))]
-
-    def last_batch(self) -> int:
-        """Number of the last batch; 0 before the first."""
-        return int(self._database.scalar(sa.select(sa.func.max(tables.history.c.batch))) or 0)
-
-    def batches_after(self, number: int) -> list[Batch]:
-        """The batches committed after this one, by whomever, oldest first."""
-        column = tables.history.c
-        query = sa.select(tables.history).where(column.batch > number)
-        rows = self._database.rows(query.order_by(column.batch, column.seq))
-        return [
-            Batch(
-                batch,
-                first["annotator"],
-                first["reverses"],
-                first["seconds"] or 0.0,
-                (_edit(first), *map(_edit, others)),
-            )
-            for batch, (first, *others) in groupby(rows, key=itemgetter("batch"))
-        ]
-
-    def undo_stack(self, annotator: str | None) -> UndoStack:
-        """What this annotator can undo and redo, the last thousand steps."""
-        rows = self._database.rows(last_batches(annotator, UNDO_DEPTH))
-        return UndoStack.fold((row["batch"], row["reverses"]) for row in reversed(rows))
-
-    def known_images(self) -> dict[str, Known]:
-        """What is known of the file of each image of which something was said."""
-        return known_images(self._database)
-
-    def contents(self) -> Iterator[list[tuple[str, int | None, str | None]]]:
-        """Key, bytes and hash of images that are not idle, some at a time, so that none waits."""
-        return contents(self._database)
-
-    def moves_since(self, batch: int) -> dict[str, str]:
-        """Keys that images had after this batch, to those that they have now, where they differ."""
-        with self._database.reading() as connection:
-            return moves_since(connection, batch)
-
     def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call `callback` within a second of others' commits, until the store is closed.
 
@@ -399,11 +290,6 @@ class Store(Reader):
             If the database cannot be reached.
         """
         return self._watching.add(callback)
-
-    def summary(self) -> Summary:
-        """Numbers of images by status, labels by class, and what each annotator did."""
-        with self._database.reading() as connection:
-            return summarise(connection, self._schema.read(connection).schema)
 
     def merge(self, parts: Sequence[Part]) -> MergeReport:
         """Add what other stores hold, as `nbannotate.store.read_parts` has read it.
@@ -528,38 +414,3 @@ class Store(Reader):
             return False
         connection.execute(sa.update(tables.clients).where(column.client == client), {"seq": seq})
         return True
-
-
-def open_store(path: str | Path | None = "labels.db") -> Store:
-    """Open a store, or make it where there is none.
-
-    Parameters
-    ----------
-    path
-        File of the database; its folder must exist. Or a PostgreSQL database that is there, such
-        as ``postgresql://user:password@host/name``. None: in memory, gone with the process.
-
-    Raises
-    ------
-    StoreError
-        If it is no store, is newer than this version reads, or cannot be reached or written.
-    """
-    if path is None:
-        return Store(open_sqlite(None, "memory"))
-    if isinstance(path, str) and is_postgres(path):
-        return Store(open_postgres(path))
-    if isinstance(path, str) and (kind := path.partition("://")[0]) != path:
-        raise StoreError(
-            f"{kind}:// is no store; give a file's path or postgresql://user@host/name"
-        )
-    file = Path(path).expanduser()
-    if not file.parent.is_dir():
-        raise StoreError(f"{file}: its folder does not exist; make it first: {file.parent}")
-    if file.is_dir():
-        raise StoreError(f"{file}: is a folder; give the path of a file in it, such as labels.db")
-    refuse_remains(file)
-    return Store(open_sqlite(file, str(path)))
-
-
-def _edit(row: Row) -> Edit:
-    return Edit(row["op"], row["image"], row["label_id"], row["before"], row["after"])

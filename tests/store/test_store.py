@@ -655,7 +655,7 @@ def test_images_are_found_by_class_and_doubt(store):
 
 
 def test_undo_looks_at_the_last_steps_of_one_annotator(store, monkeypatch):
-    monkeypatch.setattr("nbannotate.store.store.UNDO_DEPTH", 3)
+    monkeypatch.setattr("nbannotate.store.journal.UNDO_DEPTH", 3)
     for number in range(5):
         store.apply([create(f"i{number}")], annotator="ana")
     store.apply([create("x")], annotator="ben")
