@@ -11,6 +11,7 @@ import pandas as pd
 
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import (
+    SUFFIXES,
     Copy,
     convert_to_png,
     distinct,
@@ -93,7 +94,8 @@ def plan(images: pd.DataFrame, root: Path | None, path: Path, copy: Copy) -> Pic
 def _flat(name: str, png: bool) -> str:
     # Folders become part of the name: most readers look at one level only.
     name = name.replace("/", "__")
-    if png or "." not in name:
+    # A suffix is what readers know an image by.
+    if png or f".{name.rpartition('.')[2].lower()}" not in SUFFIXES:
         name = f"{name}.png"
     stem, _, suffix = name.rpartition(".")
     # Lists of images have a stem a line, without spaces at its ends, and # for comments.
