@@ -54,6 +54,6 @@ def test_public_names_are_all_there():
     for name in nba.__all__:
         assert getattr(nba, name) is not None
     assert {"read_coco", "to_yolo"} <= set(dir(nba))
-    assert nba.formats()["format"].tolist() == ["coco", "csv", "imagefolder", "parquet", "yolo"]
+    assert {"coco", "csv", "yolo"} <= set(nba.formats()["format"])
     with pytest.raises(AttributeError, match="no attribute 'read_nothing'"):
         _ = nba.read_nothing

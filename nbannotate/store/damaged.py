@@ -164,7 +164,7 @@ def _names(connection: sqlite3.Connection, table: sa.Table) -> list[str]:
     """The columns as a query names them; NULL for those that came later than the store."""
     try:
         rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # its message may quote a damaged text
         rows = []
     there = {row[1] for row in rows}
     # By a name that is not there SQLite would mean a text.

@@ -234,6 +234,17 @@ def test_a_store_that_is_open_or_missing_or_a_place_that_is_taken_is_refused(pat
         salvage(tmp_path / "none.db", tmp_path / "new.db")
 
 
+def test_a_damaged_layout_whose_text_is_no_text_is_read(whole, tmp_path):
+    content = bytearray(whole.read_bytes())
+    start = content.find(b"CREATE TABLE meta")
+    for place in range(start, start + 40, 3):
+        damaged = bytes([*content[:place], content[place] ^ 128, *content[place + 1 :]])
+        (tmp_path / "labels.db").write_bytes(damaged)
+        salvage(tmp_path / "labels.db", tmp_path / f"{place}.db")
+        with open_store(tmp_path / f"{place}.db") as new:
+            assert len(new.labels) > 0
+
+
 @given(data=st.data())
 @settings(deadline=None, max_examples=15)
 def test_whatever_bytes_are_flipped_the_new_store_is_in_order(whole, tmp_path_factory, data):
