@@ -36,7 +36,7 @@ demo: $(VENV)/.demo ## open the first notebook on sample photos
 	--LabApp.default_url=/lab/tree/01_quickstart.ipynb
 
 test: lint $(VENV)/.consumers $(VENV)/.readers $(VENV)/.chromium $(VENV)/.postgres ## lint, then every test but the soak tests
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses=2 --dist=worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.test $(VENV)/.typescript ## ruff, mypy, and TypeScript's check of the JavaScript
 	@$(BIN)/ruff check --quiet

@@ -119,7 +119,7 @@ def _table_writer(name: str) -> Callable[..., registry.WriteReport]:
         from nbannotate.core.dataset import Dataset
 
         dataset = labels if isinstance(labels, Dataset) else Dataset(labels, images, schema)
-        return write(dataset, Path(path).expanduser(), **options)
+        return write(dataset, path, **options)
 
     to_format.__name__ = f"to_{name}"
     to_format.__doc__ = (

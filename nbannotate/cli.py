@@ -172,6 +172,7 @@ def _export(options: argparse.Namespace) -> int:
         seed=options.seed,
         root=options.images,
         copy=options.copy,
+        resize=options.resize,
         only="all" if options.all else None,
         overwrite=options.overwrite or None,
     )
@@ -189,6 +190,7 @@ def _convert(options: argparse.Namespace) -> int:
         options.format,
         root=options.images,
         copy=options.copy,
+        resize=options.resize,
         only="all",  # what the file has was meant to be in it
         overwrite=options.overwrite or None,
         optional={"only"},
@@ -254,7 +256,7 @@ def _store(address: str) -> Store:
 
 def _write(
     dataset: Dataset,
-    out: Path,
+    out: str,
     name: str,
     *,
     optional: Iterable[str] = (),
@@ -267,7 +269,9 @@ def _write(
     from nbannotate.core.registry import writer
 
     write = writer(name)
-    known = inspect.signature(write).parameters
+    known = {*inspect.signature(write).parameters}
+    if "copy" in known:
+        known.add("resize")
     words = {"root": "--images", "only": "--all"}
     given = {}
     for option, value in options.items():
@@ -279,7 +283,7 @@ def _write(
         given[option] = value
     if "seed" in given and "split" not in given:
         raise NbannotateError("--seed is for --split; give that too, or leave both out")
-    return write(dataset, out.expanduser(), **given)
+    return write(dataset, out, **given)
 
 
 def _fractions(text: str) -> tuple[float, ...]:
@@ -445,9 +449,7 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_out(parser: argparse.ArgumentParser, flag: str) -> None:
-    parser.add_argument(
-        "out", metavar="OUT", type=Path, help="file or folder, as the format has it"
-    )
+    parser.add_argument("out", metavar="OUT", help="file or folder, as the format has it, or a URL")
     parser.add_argument(
         flag, dest="format", required=True, metavar="FORMAT", help="such as coco, yolo or csv"
     )
@@ -455,7 +457,12 @@ def _add_out(parser: argparse.ArgumentParser, flag: str) -> None:
         "--images", type=Path, metavar="FOLDER", help="where relative image paths start"
     )
     parser.add_argument(
-        "--copy", choices=["link", "copy", "none"], help="how images come to OUT (default: link)"
+        "--copy",
+        choices=["link", "copy", "none", "crop"],
+        help="how images come to OUT (default: link); crop: each label is an image of its own",
+    )
+    parser.add_argument(
+        "--resize", type=int, metavar="PIXELS", help="make images smaller: their longest side"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
 

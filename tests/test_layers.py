@@ -21,7 +21,7 @@ BELOW = {
     "project": {"errors", "core", *MIDDLE},
     "widgets": {"errors", "core", *MIDDLE, "project"},
 }
-FREE = {"__init__", "__main__", "cli", "demo", "environment", "report", "training"}
+FREE = {"__init__", "__main__", "cli", "demo", "environment", "export", "report", "training"}
 """What stands beside the layers: it joins them, or is for people only."""
 
 

@@ -98,7 +98,7 @@ class Dataset:
             write = registry.writer(name[3:])
 
             def to_format(path: str | Path, **options: Any) -> registry.WriteReport:
-                return write(self, Path(path).expanduser(), **options)
+                return write(self, path, **options)
 
             to_format.__doc__ = write.__doc__
             return to_format
@@ -116,13 +116,27 @@ class Dataset:
         Parameters
         ----------
         path
-            File or folder, as the format has it.
+            File or folder, as the format has it; or a URL that fsspec writes to, such as
+            ``s3://bucket/set``.
         format
             Name of the format, as in ``nbannotate.formats()``.
         **options
-            Passed to the format's writer: ``split``, ``seed``, ``copy`` and more.
+            Passed to the format's writer: ``split``, ``seed``, ``copy`` and more. Where it takes
+            pictures along, they are made by these:
+
+            ``copy="crop"``
+                Each label with a place becomes a picture of its own, tagged with its class.
+            ``margin``
+                What a crop has on each side beyond its label: a fraction of width and height.
+            ``resize``
+                The longest side in pixels, or a pair of width and height that upright pictures
+                are made to fit, labels scaled along. None is enlarged.
+            ``executor``
+                A `concurrent.futures.Executor` that makes the pictures; threads without it.
+            ``progress``
+                Whether a bar is shown; or a function that is told how many are made, of how many.
         """
-        return registry.writer(format)(self, Path(path).expanduser(), **options)
+        return registry.writer(format)(self, path, **options)
 
     def select(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nbannotate.core.dataset import Dataset
 
 GROUP = "nbannotate.formats"
+EXPORT_GROUP = "nbannotate.export"
+"""The function that every writer is called through: it makes the pictures that go along."""
+
 TRAINING_GROUP = "nbannotate.training"
 """Functions of a dataset and options that make what a library trains on: ``Dataset.to_NAME``."""
 
@@ -113,10 +116,21 @@ def reader(name: str) -> Callable[..., Dataset]:
 
 
 def writer(name: str) -> Callable[..., WriteReport]:
-    """The function that writes the format."""
-    write = find(name).write
-    if write is None:
+    """The function that writes the format.
+
+    It takes the options of the format's writer and, where that takes pictures along, those by
+    which they are made: ``copy="crop"``, ``margin``, ``resize``, ``executor``, ``progress``.
+    """
+    format = find(name)
+    if format.write is None:
         raise NbannotateError(f"format {name!r} can be read but not written")
+    [point, *_] = entry_points(group=EXPORT_GROUP)
+
+    @wraps(format.write)
+    def write(dataset: Dataset, path: str | Path, **options: Any) -> WriteReport:
+        report: WriteReport = point.load()(format, dataset, path, **options)
+        return report
+
     return write
 
 
