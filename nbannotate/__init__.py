@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from nbannotate.core.attributes import Attribute
     from nbannotate.core.dataset import Dataset
+    from nbannotate.core.label_class import LabelClass
     from nbannotate.core.people import ANONYMOUS, PSEUDONYM
-    from nbannotate.core.schema import LabelClass, Schema, TagGroup
+    from nbannotate.core.schema import Schema, TagGroup
     from nbannotate.environment import check
     from nbannotate.formats import formats
     from nbannotate.images import near_duplicates
@@ -45,7 +46,7 @@ _HOMES = {
     "Attribute": "nbannotate.core.attributes",
     "BoxAnnotator": "nbannotate.widgets",
     "Dataset": "nbannotate.core.dataset",
-    "LabelClass": "nbannotate.core.schema",
+    "LabelClass": "nbannotate.core.label_class",
     "PSEUDONYM": "nbannotate.core.people",
     "Schema": "nbannotate.core.schema",
     "Store": "nbannotate.store",

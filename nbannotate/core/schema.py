@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from nbannotate.core.attributes import Attribute
-from nbannotate.core.colors import color_of, is_color
+from nbannotate.core.colors import color_of
+from nbannotate.core.label_class import LabelClass
 from nbannotate.errors import SchemaError
 
 Role = Literal["class", "tag"]
-
-
-@dataclass(frozen=True)
-class LabelClass:
-    """One class of shapes, or one choice of an image tag.
-
-    Parameters
-    ----------
-    id
-        Its number. It is given once, never changes and is never used again.
-    name
-        What people read; any text that is not empty.
-    color
-        ``#rrggbb``.
-    key
-        A letter or digit that picks it, beside its place's digit; None for no letter.
-    retired
-        Whether it is no longer offered. Labels that bear it stay valid.
-    """
-
-    id: int
-    name: str
-    color: str
-    key: str | None = None
-    retired: bool = False
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise SchemaError(f"class {self.id}: the name {self.name!r} is empty; give it one")
-        if not is_color(self.color):
-            raise SchemaError(f"class {self.name!r}: color {self.color!r} is not like '#E69F00'")
-        if self.key is not None and (len(self.key) != 1 or self.key.isspace()):
-            raise SchemaError(f"class {self.name!r}: key {self.key!r} is not one character")
 
 
 @dataclass(frozen=True)
@@ -225,7 +193,7 @@ class Schema:
             for item in theirs:
                 if (role, item.name) in self._by_name:
                     continue
-                row = asdict(item)
+                row = item.to_dict()
                 if item.id in taken:
                     row["id"] = max(taken, default=0) + 1
                 taken.add(row["id"])
@@ -242,18 +210,18 @@ class Schema:
                 tags[group.name] = {"choices": added, "multiple": group.multiple}
         known = {a.name for a in self.attributes}
         return Schema(
-            classes=[*map(asdict, self.classes), *new(other.classes, "class")],
+            classes=[*map(LabelClass.to_dict, self.classes), *new(other.classes, "class")],
             tags=tags,
             attributes=[*self.attributes, *(a for a in other.attributes if a.name not in known)],
         )
 
     def _replaced(self, *, attributes: Iterable[Attribute]) -> Schema:
-        return Schema(map(asdict, self.classes), _tag_dict(self.tags), attributes)
+        return Schema(map(LabelClass.to_dict, self.classes), _tag_dict(self.tags), attributes)
 
     def to_dict(self) -> dict[str, Any]:
         """The scheme as plain JSON values, read back by `from_dict`."""
         return {
-            "classes": [asdict(c) for c in self.classes],
+            "classes": [c.to_dict() for c in self.classes],
             "tags": _tag_dict(self.tags),
             "attributes": [a.to_dict() for a in self.attributes],
         }
@@ -305,7 +273,8 @@ class _Numbers:
                 built.append(LabelClass(**values))
             except TypeError:
                 raise SchemaError(
-                    f"class {spec!r}: give a name, or a dict with name, id, color, key, retired"
+                    f"class {spec!r}: give a name, or a dict with name, id, color, key, retired, "
+                    "keypoints, skeleton"
                 ) from None
         return tuple(built)
 
@@ -327,7 +296,7 @@ def _listed(classes: Iterable[Any] | Mapping[int, str]) -> list[Any]:
 
 def _class_spec(item: Any) -> dict[str, Any]:
     if isinstance(item, LabelClass):
-        return asdict(item)
+        return item.to_dict()
     if isinstance(item, str):
         return {"name": item}
     if isinstance(item, Mapping) and "name" in item:
@@ -352,7 +321,8 @@ def _group_specs(tags: Iterable[Any] | Mapping[str, Any]) -> list[tuple[str, lis
 
 def _tag_dict(groups: Iterable[TagGroup]) -> dict[str, dict[str, Any]]:
     return {
-        g.name: {"choices": [asdict(c) for c in g.choices], "multiple": g.multiple} for g in groups
+        g.name: {"choices": [c.to_dict() for c in g.choices], "multiple": g.multiple}
+        for g in groups
     }
 
 

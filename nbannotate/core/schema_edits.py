@@ -6,13 +6,14 @@ Nothing here reads or writes labels: an edit comes to a `SchemaPlan`, which a st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbannotate.core.attributes import Attribute, Value
 from nbannotate.core.colors import color_of
 from nbannotate.core.edits import Edit, Row
-from nbannotate.core.schema import LabelClass, Schema
+from nbannotate.core.label_class import LabelClass
+from nbannotate.core.schema import Schema
 from nbannotate.core.schema_record import Departure, SchemaRecord
 from nbannotate.errors import SchemaError
 
@@ -340,7 +341,7 @@ def _new_row(
     used = {item.color for item in (*schema.classes, *schema.tag_choices)}
     free = [c for c in map(color_of, range(len(used) + number + 1)) if c not in used]
     chosen = free[number] if color is None else color
-    return asdict(LabelClass(record.next_id + number, name, chosen, key))
+    return LabelClass(record.next_id + number, name, chosen, key).to_dict()
 
 
 def _lists(values: Row) -> Iterable[list[Row]]:

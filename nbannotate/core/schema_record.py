@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from nbannotate.core.edits import Edit, Row
-from nbannotate.core.schema import LabelClass, Schema
+from nbannotate.core.label_class import LabelClass
+from nbannotate.core.schema import Schema
 from nbannotate.errors import SchemaError
 
 

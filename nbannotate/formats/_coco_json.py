@@ -25,6 +25,8 @@ class Image(msgspec.Struct):
 class Category(msgspec.Struct):
     id: int
     name: str
+    keypoints: Any = None
+    skeleton: Any = None
 
 
 class Annotation(msgspec.Struct):

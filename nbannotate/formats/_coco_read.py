@@ -19,8 +19,11 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats._coco_json import Annotation, File, Image, decode
+from nbannotate.formats._coco_keypoints import names as names_of
+from nbannotate.formats._coco_keypoints import points, visible
 from nbannotate.formats._extras import label_ids
 from nbannotate.formats._files import image_paths
+from nbannotate.formats._rows import keypoints_bounds
 from nbannotate.formats._shapes import bounds, check_rle, flat_to_rings, rle_bounds
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
@@ -34,12 +37,16 @@ _SPLIT_FILE = re.compile(r"(?:^|_)(train|val|valid|test)\d*$")
 
 
 def read(
-    path: str | Path, *, on_error: OnError = "raise", images: str | Path | None = None
+    path: str | Path,
+    *,
+    on_error: OnError = "raise",
+    images: str | Path | None = None,
+    keypoints: bool = True,
 ) -> Dataset:
-    """Read COCO instances.
+    """Read COCO instances and key points.
 
     Class ids are the category ids. Boxes stay boxes; an annotation with a segmentation is a
-    polygon or a mask. ``iscrowd`` becomes an attribute of that name.
+    polygon or a mask, one with key points is those. ``iscrowd`` becomes an attribute of that name.
 
     Parameters
     ----------
@@ -50,6 +57,8 @@ def read(
         ``dataset.labels.attrs["nbannotate.skipped"]``, after a warning.
     images
         Folder of the images; None: beside the file, or in ``images`` there.
+    keypoints
+        Whether an annotation that has both key points and an outline is the key points.
 
     Raises
     ------
@@ -61,9 +70,9 @@ def read(
         raise FormatError(path, "", "there is no such file or folder; check the path")
     try:
         return (
-            _read_file(path, on_error, images, None)
+            _read_file(path, on_error, images, None, keypoints)
             if path.is_file()
-            else _read_folder(path, on_error, images)
+            else _read_folder(path, on_error, images, keypoints)
         )
     except FormatError:
         raise
@@ -71,12 +80,16 @@ def read(
         raise FormatError(path, "", f"{error}; mend the file") from error
 
 
-def _read_folder(path: Path, on_error: OnError, images: str | Path | None) -> Dataset:
+def _read_folder(
+    path: Path, on_error: OnError, images: str | Path | None, keypoints: bool
+) -> Dataset:
     files = json_files(path)
     if not files:
         raise FormatError(path, "", f"holds no {FILE_NAME}, train.json, val.json or test.json")
     parts = [
-        _read_file(file, on_error, images, None if file.name == FILE_NAME else _split_of(file))
+        _read_file(
+            file, on_error, images, None if file.name == FILE_NAME else _split_of(file), keypoints
+        )
         for file in files
     ]
     dataset = parts[0]
@@ -103,7 +116,7 @@ def _split_of(file: Path) -> str:
 
 @collector_off()
 def _read_file(
-    path: Path, on_error: OnError, folder: str | Path | None, split: str | None
+    path: Path, on_error: OnError, folder: str | Path | None, split: str | None, keypoints: bool
 ) -> Dataset:
     problems = Problems(path, on_error)
     content, image_places, places = decode(path, problems)
@@ -116,7 +129,7 @@ def _read_file(
         rows["status"] = "todo"
 
     positions = _lookup([image.id for image in kept_images], [a.image_id for a in annotations])
-    boxes, shapes, bad = _boxes(annotations)
+    boxes, shapes, bad = _boxes(annotations, keypoints)
     classes = {c.id: c.name for c in schema.classes}
     checks = _checks(annotations, positions, boxes, bad, classes)
     wrong = np.any([mask for mask, _ in checks], axis=0)
@@ -131,9 +144,13 @@ def _read_file(
     labels.insert(0, "image", keys[positions[keep]] if len(keep) else [])
     labels["label"] = [classes[int(a.category_id)] for a in chosen]
     _fill(labels, chosen, [shapes.get(i) for i in keep.tolist()])
-    left_out = sum(1 for a in chosen if a.keypoints)
+    left_out = sum(1 for a in chosen if keypoints and a.segmentation and visible(a.keypoints))
     if left_out:
-        warnings.warn(f"{path}: keypoints of {left_out} annotations left out", stacklevel=4)
+        warnings.warn(
+            f"{path}: the outlines of {left_out} annotations that have key points are left out; "
+            "keypoints=False reads outlines instead",
+            stacklevel=4,
+        )
     schema = _with_attributes(schema, labels["attributes"])
     return problems.finish(Dataset(labels, rows, schema))
 
@@ -194,7 +211,12 @@ def _schema(content: File, path: Path) -> Schema:
         if [(c.id, c.name) for c in schema.classes] == names:
             return schema
     try:
-        return Schema(classes=[{"id": number, "name": name} for number, name in names])
+        return Schema(
+            classes=[
+                {"id": c.id, "name": c.name} | names_of(c.keypoints, c.skeleton)
+                for c in content.categories
+            ]
+        )
     except SchemaError as error:
         raise FormatError(path, "categories", str(error)) from error
 
@@ -260,7 +282,7 @@ def _outside_unit(scores: list[float | None]) -> NDArray[np.bool_]:
 
 
 def _boxes(
-    rows: list[Annotation],
+    rows: list[Annotation], keypoints: bool
 ) -> tuple[NDArray[np.float64], dict[int, tuple[str, Any]], dict[int, str]]:
     """Boxes; kind and geometry of the rows that have a segmentation; what is wrong, by row."""
     shapes: dict[int, tuple[str, Any]] = {}
@@ -269,14 +291,17 @@ def _boxes(
     for row, item in enumerate(rows):
         box, segment = item.bbox, item.segmentation
         try:
-            if isinstance(segment, dict):
+            if item.keypoints and keypoints and visible(item.keypoints):
+                shapes[row] = ("keypoints", points(item.keypoints))
+                box = keypoints_bounds(shapes[row][1]) if box is None else box
+            elif isinstance(segment, dict):
                 shapes[row] = ("mask", check_rle(segment))
                 box = rle_bounds(shapes[row][1]) if box is None else box
             elif segment:
                 shapes[row] = ("polygon", flat_to_rings(segment))
                 box = bounds(shapes[row][1]) if box is None else box
         except (ValueError, TypeError, OverflowError) as error:
-            bad[row] = f"segmentation: {error}"
+            bad[row] = f"{'segmentation' if segment else 'shape'}: {error}"
         if box is None or len(box) != 4:
             given = "is missing" if box is None else f"has {len(box)} numbers"
             bad.setdefault(row, f"bbox {given}; it is x, y, width, height")
@@ -296,9 +321,9 @@ def _fill(
     ]
     labels["kind"] = pd.Series(kinds, dtype=object)
     geometry = [
-        (shape[1][0] if own.get("ring") and len(shape[1]) == 1 else shape[1])
-        if shape
-        else own.get("geometry")
+        own["geometry"]
+        if "geometry" in own
+        else shape and (shape[1][0] if own.get("ring") and len(shape[1]) == 1 else shape[1])
         for shape, own in zip(shapes, more, strict=True)
     ]
     labels["geometry"] = pd.Series(geometry, dtype=object)

@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,8 +174,24 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(item) for item in value]
+        return (
+            value if type(value) is list and _is_plain(value) else [plain(item) for item in value]
+        )
     return value
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is seen at a glance to be lists of finite numbers, as most shapes are."""
+    level = value
+    while type(level) is list and level and type(level[0]) is list:
+        if set(map(type, level)) != {list}:
+            return False
+        level = list(chain.from_iterable(level))
+    try:
+        # One number that is not finite makes the sum so.
+        return set(map(type, level)) <= {float, int} and math.isfinite(sum(level))
+    except (TypeError, OverflowError):
+        return False
 
 
 def plain_column(column: pd.Series[Any], path: Path) -> list[Any]:

@@ -7,6 +7,7 @@ annotation and image, which pycocotools ignores and our reader restores.
 from __future__ import annotations
 
 import mmap
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
+from nbannotate.formats import _coco_keypoints
 from nbannotate.formats._coco_read import FILE_NAME, json_files, read
 from nbannotate.formats._extras import KEY, image_extras, label_extras
 from nbannotate.formats._files import sizes, write_atomic
@@ -34,7 +36,7 @@ from nbannotate.formats._tables import (
     split_names,
 )
 
-_NATIVE = ("box", "polygon", "mask")
+_NATIVE = ("box", "polygon", "mask", "keypoints")
 
 
 @collector_off()
@@ -57,8 +59,8 @@ def write(
     Parameters
     ----------
     dataset
-        What to write. Boxes, polygons and masks are COCO's own; other shapes are written as
-        their bounding boxes, with the shape in ``"nbannotate"``.
+        What to write. Boxes, polygons, masks and key points are COCO's own; other shapes are
+        written as their bounding boxes, with the shape in ``"nbannotate"``.
     path
         A ``.json`` file; or a folder, which gets ``annotations.json``.
     split
@@ -88,8 +90,9 @@ def write(
         None if split is None else split_names(dataset, chosen, split, seed=seed, by=by, path=path)
     )
     images = _images(chosen, size, names, extras)
-    annotations = _annotations(placed, chosen.index, dataset, path, extras)
-    rest: dict[str, Any] = {"categories": _categories(dataset)}
+    slots = _coco_keypoints.slots(dataset.schema.classes, placed)
+    annotations = _annotations(placed, chosen.index, dataset, path, extras, slots)
+    rest: dict[str, Any] = {"categories": _categories(dataset, slots)}
     if extras:
         rest["nbannotate"] = {"version": 1, "schema": dataset.schema.to_dict()}
 
@@ -110,8 +113,12 @@ def write(
     return WriteReport(path, len(images), len(annotations), _lost(dataset, chosen, labels, extras))
 
 
-def _categories(dataset: Dataset) -> list[dict[str, Any]]:
-    return [{"id": c.id, "name": c.name, "supercategory": ""} for c in dataset.schema.classes]
+def _categories(dataset: Dataset, slots: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {"id": c.id, "name": c.name, "supercategory": ""}
+        | (_coco_keypoints.category(c, slots[c.name]) if c.name in slots else {})
+        for c in dataset.schema.classes
+    ]
 
 
 def _images(
@@ -135,7 +142,12 @@ def _images(
 
 
 def _annotations(
-    placed: pd.DataFrame, keys: pd.Index[str], dataset: Dataset, path: Path, extras: bool
+    placed: pd.DataFrame,
+    keys: pd.Index[str],
+    dataset: Dataset,
+    path: Path,
+    extras: bool,
+    slots: dict[str, int],
 ) -> list[dict[str, Any]]:
     class_id = {c.name: c.id for c in dataset.schema.classes}
     boxes = placed[BOX].to_numpy()
@@ -164,12 +176,17 @@ def _annotations(
     ]
     for row in (row for row, value in enumerate(attributes) if value):
         rows[row]["attributes"] = attributes[row]
+    names: list[str] = placed["label"].astype(object).tolist()
+    # pycocotools wants the key points of each annotation whose category has some.
+    for row in (row for row, name in enumerate(names) if slots and name in slots):
+        rows[row] |= {"keypoints": [0] * 3 * slots[names[row]], "num_keypoints": 0}
     more = label_extras(placed) if extras else None
     kinds: list[str] = placed["kind"].astype(object).tolist()
+    geometry = plain_column(placed["geometry"], path)
     for row in np.flatnonzero(placed["kind"].ne("box").to_numpy()).tolist():
         kind = kinds[row]
         try:
-            shape = _segment(rows[row], kind, plain_column(placed["geometry"].iloc[[row]], path)[0])
+            shape = _segment(rows[row], kind, geometry[row], slots.get(names[row], 0))
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise FormatError(
                 path, f"label {placed.index[row]!r}", f"{kind}: {error}; mend or delete the label"
@@ -182,13 +199,18 @@ def _annotations(
     return rows
 
 
-def _segment(row: dict[str, Any], kind: str, geometry: Any) -> dict[str, Any] | None:
-    """Set the annotation's segmentation; what of the shape it does not hold comes back."""
+def _segment(row: dict[str, Any], kind: str, geometry: Any, slots: int) -> dict[str, Any] | None:
+    """Set the annotation's shape; what of it the annotation does not hold comes back."""
+    if kind == "keypoints" and geometry:
+        row["keypoints"] = _coco_keypoints.flat(geometry, slots)
+        row["num_keypoints"] = sum(1 for point in geometry if point[2])
+        whole = len(geometry) == slots and row["num_keypoints"]
+        return None if whole else {"kind": kind, "geometry": geometry}
     if kind == "polygon" and geometry:
         parts = rings(geometry)
         # Fewer than three points fail in pycocotools, and two points are taken for a box.
         if all(len(part) >= 3 for part in parts):
-            row["segmentation"] = [[float(v) for point in part for v in point] for part in parts]
+            row["segmentation"] = [[*map(float, chain.from_iterable(part))] for part in parts]
             row["area"] = sum(ring_area(part) for part in parts)
             bare = parts == [geometry]
             return {"ring": True} if bare else None
@@ -255,7 +277,7 @@ FORMAT = Format(
     write=write,
     sniff=sniff,
     cannot_carry=(
-        "tags, texts, ratings and choices; other tools see rotated boxes, polylines and "
-        "keypoints as bounding boxes"
+        "tags, texts, ratings and choices; other tools see rotated boxes and polylines as "
+        "bounding boxes"
     ),
 )

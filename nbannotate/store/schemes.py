@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-from nbannotate.core.schema import LabelClass, Role, Schema
+from nbannotate.core.label_class import LabelClass
+from nbannotate.core.schema import Role, Schema
 from nbannotate.store.parts import Part
 
 Remembered = dict[str, dict[str, int]]
@@ -42,7 +42,7 @@ class Schemes:
         """Take in the scheme of a store; returns what each of its classes is here, by id."""
         theirs = part.schema
         lost = sorted(_classes_used(part) - {c.id for c in (*theirs.classes, *theirs.tag_choices)})
-        classes = [asdict(c) for c in theirs.classes]
+        classes = [c.to_dict() for c in theirs.classes]
         classes += [{"id": c, "name": self._name_of_lost(c, part), "retired": True} for c in lost]
         theirs = Schema(
             classes,
@@ -80,7 +80,7 @@ class Schemes:
         taken = {*self._given, *(item.id for item in mine if isinstance(item, LabelClass))}
 
         def freed(item: Any) -> dict[str, Any]:
-            values: dict[str, Any] = asdict(item)
+            values: dict[str, Any] = item.to_dict()
             if item.key is not None and item.key.lower() in keys:
                 values["key"] = None
             return values

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
 from nbannotate.core.geometry import SMALLEST_SIDE
-from nbannotate.core.schema import LabelClass, Schema
+from nbannotate.core.label_class import LabelClass
+from nbannotate.core.schema import Schema
 from nbannotate.core.tables import STATUSES
 from nbannotate.errors import ConflictError, NbannotateError
 from nbannotate.project import Progress

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from nbannotate.core.attributes import Attribute
 from nbannotate.core.colors import OKABE_ITO, color_of, is_color
-from nbannotate.core.schema import LabelClass, Schema
+from nbannotate.core.label_class import LabelClass
+from nbannotate.core.schema import Schema
 from nbannotate.errors import NbannotateError, SchemaError
 
 NAMES = ["NA", "null", "001", "no", "<img src=x onerror=alert(1)>", "😀", "עברית", "trailing "]
