@@ -18,26 +18,24 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats._files import SUFFIXES, upright_size
-from nbannotate.formats._shapes import bounds
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
     Problems,
     new_ids,
 )
+from nbannotate.formats._yolo_rows import TASKS, RowKind, Task, kind_of
 
 SIDE_FILE = "nbannotate.json"
-_MOST = 1.01  # ultralytics' own tolerance
 _NOT_LABELS = {"classes.txt", "labels.txt", "notes.txt", "predefined_classes.txt"}
 
 
 @collector_off()
-def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
+def read(path: str | Path, *, on_error: OnError = "raise", task: Task | None = None) -> Dataset:
     """Read a YOLO data set.
 
-    Class ids are the numbers in the files, unless our own ``nbannotate.json`` is there. Rows of
-    5 numbers are boxes, of 7 and more polygons. An image with an empty label file is done, one
-    without a label file is to do.
+    Class ids are the numbers in the files, unless our own ``nbannotate.json`` is there. An image
+    with an empty label file is done, one without a label file is to do.
 
     Parameters
     ----------
@@ -46,6 +44,10 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     on_error
         ``"raise"`` at the first bad row, or ``"skip"`` bad rows and list them in
         ``dataset.labels.attrs["nbannotate.skipped"]``, after a warning.
+    task
+        ``"detect"``, ``"segment"``, ``"obb"`` or ``"pose"``. None: what ``nbannotate.json`` says;
+        a pose where data.yaml has ``kpt_shape``; else rows of 5 numbers are boxes, of 7 and more
+        polygons. An oriented box and a polygon of four points look the same: say which.
 
     Raises
     ------
@@ -56,12 +58,18 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     if not path.exists():
         raise FormatError(path, "", "there is no such file or folder; check the path")
     problems = Problems(path, on_error)
+    if task not in (None, *TASKS):
+        raise FormatError(path, "", f"task={task!r}; use {', '.join(map(repr, TASKS))}")
     config = path if path.is_file() else find_yaml(path)
     root = path if path.is_dir() else path.parent
     content = {} if config is None else _load(config)
     names = _names(content, config, root)
     side = _side_file(root)
     schema = _schema(names, side, path)
+    try:
+        row_kind = kind_of(content, task or _task(side))
+    except ValueError as error:
+        raise FormatError(config or path, "", str(error)) from error
     files, splits = _image_files(_places(content, config, root))
     keys = _keys(files, root, side)
     table = pd.DataFrame({"path": [str(file) for file in files], "split": splits}, index=keys)
@@ -75,7 +83,7 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
         names = {c.id: c.name for c in schema.classes}
     # The files' names may bear a mark that the scheme's do not.
     names = dict(zip(names, (c.name for c in schema.classes), strict=True))
-    labels = _labels(files, keys, texts, size, names, problems)
+    labels = _labels(files, keys, texts, size, names, row_kind, problems)
     labels = labels[labels["image"].isin(table.index[readable])]
     return problems.finish(Dataset(labels, table[readable], schema))
 
@@ -128,6 +136,10 @@ def _side_file(root: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _task(side: dict[str, Any]) -> Task | None:
+    return next((task for task in TASKS if side.get("task") == task), None)
 
 
 def _schema(names: dict[int, str], side: dict[str, Any], path: Path) -> Schema:
@@ -261,6 +273,7 @@ def _labels(
     texts: list[str | None],
     size: NDArray[np.float64],
     by_number: dict[int, str],
+    row_kind: RowKind,
     problems: Problems,
 ) -> pd.DataFrame:
     rows = [
@@ -273,7 +286,7 @@ def _labels(
     numbers = [_floats(tokens) for _, _, tokens in rows]
     good = np.zeros(len(rows), dtype=bool)
     for row, values in enumerate(numbers):
-        why = _why_bad(values, by_number)
+        why = row_kind.why_bad(values, by_number)
         if why is None:
             good[row] = True
         else:
@@ -281,23 +294,21 @@ def _labels(
             problems.add(f"line {line}", why, _label_file(files[image]))
     kept = np.flatnonzero(good).tolist()
     used = [numbers[row] for row in kept]
-    places = np.array([rows[row][0] for row in kept], dtype=np.int64)
-    scale = size[places]
+    places = [rows[row][0] for row in kept]
     frame = pd.DataFrame(
         {
-            "image": [keys[i] for i in places.tolist()],
+            "image": [keys[image] for image in places],
             "label": [by_number[int(values[0])] for values in used],
         }
     )
     boxes = np.array([values[1:5] for values in used], dtype=np.float64).reshape(-1, 4)
     boxes[:, :2] -= boxes[:, 2:] / 2
-    boxes *= np.hstack([scale, scale])
-    geometry: list[Any] = [None] * len(used)
+    boxes *= np.tile(size[places], 2)
+    kinds, geometry = ["box"] * len(used), list[Any]([None] * len(used))
     for row in (row for row, values in enumerate(used) if len(values) > 5):
-        ring = (np.reshape(used[row][1:], (-1, 2)) * scale[row]).tolist()
-        geometry[row], boxes[row] = [ring], bounds([ring])
+        kinds[row], boxes[row], geometry[row] = row_kind.label(used[row], *size[places[row]])
     frame[BOX] = boxes
-    frame["kind"] = ["polygon" if shape else "box" for shape in geometry]
+    frame["kind"] = kinds
     frame["geometry"] = pd.Series(geometry, dtype=object)
     frame["source"] = "import:yolo"
     frame["label_id"] = new_ids(len(frame))
@@ -309,21 +320,3 @@ def _floats(tokens: list[str]) -> list[float]:
         return list(map(float, tokens))
     except ValueError:
         return []
-
-
-def _why_bad(values: list[float], classes: dict[int, str]) -> str | None:
-    """What is wrong with a row of numbers; None if nothing is."""
-    count = len(values)
-    if not values:
-        return "holds what is no number; separate numbers by spaces, with a point for decimals"
-    if count != 5 and (count < 7 or count % 2 == 0):
-        return (
-            f"has {count} numbers; a box has 5 (class, x, y, width, height), "
-            "a polygon 7 or another odd count"
-        )
-    if values[0] not in classes:
-        known = f"0 … {max(classes)}" if classes else "none"
-        return f"class {values[0]:g} is not in names ({known}); add it there or mend the row"
-    if not all(0 <= value <= _MOST for value in values[1:]):
-        return "has a value outside 0 … 1; divide pixels by the image's width and height"
-    return None

@@ -1,4 +1,4 @@
-"""YOLO detection as ultralytics reads it: images/, labels/ and data.yaml.
+"""YOLO as ultralytics reads it, for detect, segment, obb and pose: images/, labels/, data.yaml.
 
 ``nbannotate.json`` beside data.yaml holds what YOLO cannot: the scheme with its ids, and the
 image keys that could not be file names. Ultralytics does not look at it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
+from nbannotate.formats._coco_keypoints import slots
 from nbannotate.formats._files import (
     Copy,
     convert_to_png,
@@ -42,7 +44,17 @@ from nbannotate.formats._tables import (
     reviewed,
     split_names,
 )
+from nbannotate.formats._text_folders import per_image
 from nbannotate.formats._yolo_read import SIDE_FILE, find_yaml, read
+from nbannotate.formats._yolo_rows import (
+    TASKS,
+    Task,
+    corners,
+    outline,
+    pose_values,
+    ring_values,
+    scaled,
+)
 
 _SMALLEST_IMAGE = 10  # px; ultralytics drops smaller ones
 _READABLE = frozenset(("bmp", "jpg", "jpeg", "mpo", "png", "tif", "tiff", "webp"))
@@ -62,9 +74,10 @@ def write(
     copy: Copy = "link",
     only: Only = "reviewed",
     root: str | Path | None = None,
+    task: Task = "detect",
     overwrite: bool = False,
 ) -> WriteReport:
-    """Write a YOLO detection data set, ready for ``yolo train data=OUT/data.yaml``.
+    """Write a YOLO data set, ready for ``yolo TASK train data=OUT/data.yaml``.
 
     Classes are numbered from 0 in the scheme's order, whatever their ids. An image without
     labels gets an empty file: a negative example.
@@ -72,7 +85,7 @@ def write(
     Parameters
     ----------
     dataset
-        What to write; shapes other than boxes are written as their bounding boxes.
+        What to write; shapes that the task does not have are written as their bounding boxes.
     path
         The folder.
     split
@@ -88,6 +101,10 @@ def write(
         as background; ``"all"``: those to do as well.
     root
         Folder from which relative image paths start.
+    task
+        ``"detect"``: boxes; ``"segment"``: polygons, those in several parts joined by lines;
+        ``"obb"``: oriented boxes, by their four corners; ``"pose"``: boxes with key points, as
+        many for each class. For ``classify`` write the format ``class_folders``.
     overwrite
         Whether to replace an earlier export in the folder.
 
@@ -102,6 +119,11 @@ def write(
     if copy not in ("link", "copy", "none"):
         raise FormatError(path, "", f"copy={copy!r}; use 'link', 'copy' or 'none'")
     chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
+    if task not in TASKS:
+        raise FormatError(
+            path, "", f"task={task!r}; use {', '.join(map(repr, TASKS))}; for 'classify' write "
+            "format='class_folders'"
+        )  # fmt: skip
     if chosen.empty:
         raise FormatError(
             path,
@@ -119,7 +141,11 @@ def write(
     files = None if copy == "none" else require_files(chosen, base, path)
     converted = [False] * len(chosen) if files is None else [_unreadable(file) for file in files]
     written = _file_names(chosen.index, converted)
-    text, count = _label_texts(dataset, chosen.index, size, lost)
+    rows = _Rows.of(dataset, chosen.index, size, lost)
+    points = max(slots(dataset.schema.classes, rows.labels).values(), default=0)
+    if task == "pose" and not points:
+        raise FormatError(path, "", "no label has key points; draw some, or choose another task")
+    text = _label_texts(rows, task, points, lost)
     folders = ["train"] * len(chosen) if names is None else [str(name) for name in names]
 
     with new_folder(path, ("images", "labels"), SIDE_FILE, overwrite=overwrite) as out:
@@ -141,11 +167,12 @@ def write(
                     convert_to_png(files[row], target)
                 else:
                     place(files[row], target, copy)
-        notes = _write_yaml(out / "data.yaml", dataset.schema, set(folders), names is None)
-        _write_side_file(out / SIDE_FILE, dataset.schema, folders, written, chosen.index)
+        shape = [points, 3] if task == "pose" else None
+        notes = _write_yaml(out / "data.yaml", dataset.schema, set(folders), names is None, shape)
+        _write_side_file(out / SIDE_FILE, dataset.schema, folders, written, chosen.index, task)
     if any(converted):
         notes.append(f"{sum(converted)} images converted to upright PNG, for ultralytics to read")
-    return WriteReport(path, len(chosen), count, lost, tuple(notes))
+    return WriteReport(path, len(chosen), len(rows.labels), lost, tuple(notes))
 
 
 def _count(lost: dict[str, int], why: str, count: int) -> None:
@@ -183,45 +210,102 @@ def _file_names(keys: pd.Index[str], converted: list[bool]) -> list[str]:
     return distinct(names, stems=True)
 
 
-def _label_texts(
-    dataset: Dataset, keys: pd.Index[str], size: NDArray[np.int64], lost: dict[str, int]
-) -> tuple[list[str], int]:
-    """The text of each image's file, and how many labels they hold."""
-    labels = dataset.labels
-    at = keys.get_indexer(pd.Index(labels["image"]))
-    placed = labels["kind"].isin(PLACED_KINDS).to_numpy()
-    for kind, count in (
-        labels.loc[(at >= 0) & ~placed, "kind"].astype(object).value_counts().items()
-    ):
-        _count(lost, f"{kind} labels, for which YOLO detection has no place", int(count))
-    _count(lost, "labels on images left out", int((at < 0).sum()))
-    use = placed & (at >= 0)
-    labels, at = labels[use], at[use]
-    outlines = int(labels["kind"].ne("box").sum())
-    _count(lost, "outlines of shapes (their bounding boxes are written)", outlines)
-    position = {c.name: place for place, c in enumerate(dataset.schema.classes)}
-    number = labels["label"].astype(object).map(position).to_numpy(dtype=np.int64)
+@dataclass(frozen=True)
+class _Rows:
+    """The labels that are written, in the order of their images.
 
-    sides = size[at].astype(np.float64)
-    raw = labels[BOX].to_numpy()
-    boxes = clamp(raw, sides[:, 0], sides[:, 1])
-    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
-    _count(lost, "boxes without area inside their image", int((~good).sum()))
-    boxes, sides, at, number = boxes[good], sides[good], at[good], number[good]
-    values = np.hstack(
-        [number[:, None], (boxes[:, :2] + boxes[:, 2:] / 2) / sides, boxes[:, 2:] / sides]
+    Parameters
+    ----------
+    labels
+        A labels table.
+    image, number
+        Of each label: the place of its image and the number of its class.
+    sides
+        Of each label: width and height of its image in pixels, shape (n, 2).
+    boxes
+        Of each label: its box, clamped to the image, shape (n, 4).
+    images
+        How many images there are.
+    """
+
+    labels: pd.DataFrame
+    image: NDArray[np.int64]
+    number: NDArray[np.int64]
+    sides: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    images: int
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, keys: pd.Index[str], size: NDArray[np.int64], lost: dict[str, int]
+    ) -> _Rows:
+        """Those that have a place on these images; the others are counted as lost."""
+        labels = dataset.labels
+        at: NDArray[np.int64] = np.asarray(
+            keys.get_indexer(pd.Index(labels["image"])), dtype=np.int64
+        )
+        placed = labels["kind"].isin(PLACED_KINDS).to_numpy()
+        unplaced = labels.loc[(at >= 0) & ~placed, "kind"].astype(object).value_counts()
+        for kind, count in unplaced.items():
+            _count(lost, f"{kind} labels, for which YOLO has no place", int(count))
+        _count(lost, "labels on images left out", int((at < 0).sum()))
+        use: NDArray[np.int64] = np.flatnonzero(placed & (at >= 0))
+        sides = size[at[use]].astype(np.float64)
+        boxes = clamp(labels[BOX].to_numpy()[use], sides[:, 0], sides[:, 1])
+        good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+        _count(lost, "boxes without area inside their image", int((~good).sum()))
+        order: NDArray[np.int64] = np.flatnonzero(good)[np.argsort(at[use][good], kind="stable")]
+        kept = labels.iloc[use[order]]
+        position = {c.name: place for place, c in enumerate(dataset.schema.classes)}
+        number = np.asarray(kept["label"].astype(object).map(position), dtype=np.int64)
+        return cls(kept, at[use[order]], number, sides[order], boxes[order], len(keys))
+
+
+def _label_texts(rows: _Rows, task: Task, points: int, lost: dict[str, int]) -> list[str]:
+    """The text of each image's file.
+
+    Eight decimals: half a thousandth of a pixel, even on an image of 100,000.
+    """
+    if task == "detect":
+        values = np.hstack([rows.number[:, None], scaled(rows.boxes, rows.sides)])
+        text = "%d %.8f %.8f %.8f %.8f\n" * len(values) % tuple(values.ravel().tolist())
+        outlines = int(rows.labels["kind"].ne("box").sum())
+        _count(lost, "outlines of shapes (their bounding boxes are written)", outlines)
+    else:
+        text = _shape_lines(rows, task, points, lost)
+    return per_image(text, rows.image, rows.images)
+
+
+def _shape_lines(rows: _Rows, task: Task, points: int, lost: dict[str, int]) -> str:
+    lines = []
+    found = zip(
+        rows.labels["kind"].astype(object).tolist(),
+        rows.labels[BOX].to_numpy().tolist(),
+        rows.labels["geometry"].tolist(),
+        rows.number.tolist(),
+        rows.sides.tolist(),
+        scaled(rows.boxes, rows.sides).tolist(),
+        strict=True,
     )
-    order = np.argsort(at, kind="stable")
-    # Eight decimals: half a thousandth of a pixel, even on an image of 100,000.
-    lines = ("%d %.8f %.8f %.8f %.8f\n" * len(order) % tuple(values[order].ravel().tolist())).split(
-        "\n"
-    )
-    ends = np.searchsorted(at[order], np.arange(len(keys)), side="right").tolist()
-    starts = [0, *ends][:-1]
-    return [
-        "\n".join([*lines[start:end], ""]) if end > start else ""
-        for start, end in zip(starts, ends, strict=True)
-    ], len(order)
+    for kind, box, geometry, number, (width, height), centred in found:
+        if task == "pose":
+            exact = kind in ("box", "keypoints")
+            shape = geometry if kind == "keypoints" else None
+            spots, outside = pose_values(shape, points, width, height)
+            _count(lost, "key points outside their image", outside)
+            pose = " ".join(
+                f"{x:.8f} {y:.8f} {flag}"
+                for x, y, flag in zip(spots[::3], spots[1::3], spots[2::3], strict=True)
+            )
+            lines.append(f"{number} " + " ".join(f"{v:.8f}" for v in centred) + f" {pose}")
+        else:
+            around = outline if task == "segment" else corners
+            ring, exact = around(kind, box, geometry)
+            values, cut = ring_values(ring, width, height)
+            _count(lost, "points outside their image (moved to its edge), on labels", int(cut))
+            lines.append(f"{number} " + " ".join(f"{value:.8f}" for value in values))
+        _count(lost, "outlines of shapes (their bounding boxes are written)", int(not exact))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def quoted(text: str) -> str:
@@ -230,7 +314,9 @@ def quoted(text: str) -> str:
     return _NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", plain)
 
 
-def _write_yaml(file: Path, schema: Schema, used: set[str], unsplit: bool) -> list[str]:
+def _write_yaml(
+    file: Path, schema: Schema, used: set[str], unsplit: bool, pose: list[int] | None
+) -> list[str]:
     notes = []
     first = next((name for name in SPLITS if name in used), "train")
     folder = {name: name if name in used else first for name in ("train", "val")}
@@ -244,6 +330,8 @@ def _write_yaml(file: Path, schema: Schema, used: set[str], unsplit: bool) -> li
     lines.append(f"val: {quoted('images/' + folder['val'])}")
     if "test" in used:
         lines.append(f"test: {quoted('images/test')}")
+    if pose is not None:
+        lines.append(f"kpt_shape: {pose}")
     names = [c.name for c in schema.classes]
     if names and names[0].startswith("n0"):
         # ultralytics takes such a first name for an ImageNet code and renames all classes.
@@ -256,7 +344,12 @@ def _write_yaml(file: Path, schema: Schema, used: set[str], unsplit: bool) -> li
 
 
 def _write_side_file(
-    file: Path, schema: Schema, folders: list[str], written: list[str], keys: pd.Index[str]
+    file: Path,
+    schema: Schema,
+    folders: list[str],
+    written: list[str],
+    keys: pd.Index[str],
+    task: Task,
 ) -> None:
     renamed = {
         f"{folder}/{name}": key
@@ -264,6 +357,8 @@ def _write_side_file(
         if name != key
     }
     content: dict[str, Any] = {"version": 1, "schema": schema.to_dict(), "keys": renamed}
+    if task != "detect":
+        content["task"] = task
     file.write_text(json.dumps(content), encoding="utf-8")
 
 
@@ -281,12 +376,13 @@ def sniff(path: Path) -> bool:
 
 FORMAT = Format(
     name="yolo",
-    kinds=("box",),
+    kinds=("box", "polygon", "rotated_box", "keypoints"),
     read=read,
     write=write,
     sniff=sniff,
     cannot_carry=(
-        "outlines, tags, attributes, texts, scores, who and when; images not reviewed; "
+        "several kinds at once (task= says which), tags, attributes, texts, scores, who and when; "
+        "images not reviewed; "
         "images are read back as files of the folder"
     ),
 )
