@@ -104,7 +104,7 @@ def write(
     task
         ``"detect"``: boxes; ``"segment"``: polygons, those in several parts joined by lines;
         ``"obb"``: oriented boxes, by their four corners; ``"pose"``: boxes with key points, as
-        many for each class. For ``classify`` write the format ``class_folders``.
+        many for each class. For ``classify`` write the format ``imagefolder``.
     overwrite
         Whether to replace an earlier export in the folder.
 
@@ -122,7 +122,7 @@ def write(
     if task not in TASKS:
         raise FormatError(
             path, "", f"task={task!r}; use {', '.join(map(repr, TASKS))}; for 'classify' write "
-            "format='class_folders'"
+            "format='imagefolder'"
         )  # fmt: skip
     if chosen.empty:
         raise FormatError(

@@ -203,7 +203,7 @@ def test_tasks_that_cannot_be_are_told(tmp_path):
     with pytest.raises(FormatError, match="no label has key points"):
         plain = Dataset(dataset.labels, dataset.images, Schema(classes=["dog"]))
         plain.to_yolo(tmp_path / "out", task="pose", root=tmp_path / "src")
-    with pytest.raises(FormatError, match="for 'classify' write format='class_folders'"):
+    with pytest.raises(FormatError, match="for 'classify' write format='imagefolder'"):
         dataset.to_yolo(tmp_path / "out", task="classify", root=tmp_path / "src")
     with pytest.raises(FormatError, match="task='box'; use"):
         nba.read_yolo(folder(tmp_path, ""), task="box")
