@@ -38,7 +38,8 @@ def test_every_format_says_what_it_carries():
 
 @pytest.mark.parametrize(
     ("name", "target"),
-    [("coco", "x.json"), ("coco", "folder"), ("createml", "x.json"), ("via", "x.json"), ("csv", "x.csv"), ("parquet", "x.parquet"),
+    [("coco", "x.json"), ("coco", "folder"), ("createml", "x.json"), ("via", "x.json"),
+     ("label_studio", "x.json"), ("csv", "x.csv"), ("parquet", "x.parquet"),
      ("parquet", "folder"), ("dota", "folder"), ("kitti", "folder"), ("voc", "folder"),
      ("yolo", "folder")],
 )  # fmt: skip
