@@ -202,6 +202,16 @@ class Coming:
         folder
             Folder of the images; None: beside the file, or in ``images`` there.
         """
+        return self.problems.finish(self.read(saved, classes, tags, folder))
+
+    def read(
+        self,
+        saved: Any,
+        classes: Iterable[Any],
+        tags: Mapping[str, Any] | None,
+        folder: str | Path | None,
+    ) -> Dataset:
+        """As `dataset`, but without the warning about what was left out."""
         labels = self.rows.table()
         table = pd.DataFrame(
             list(self.images.values()),
@@ -211,7 +221,7 @@ class Coming:
         names = table["name"].tolist()
         table["path"] = image_paths(names, self.path, folder)
         schema = scheme(labels, self.path, saved=saved, classes=classes, tags=tags)
-        return self.problems.finish(Dataset(labels, table.drop(columns="name"), schema))
+        return Dataset(labels, table.drop(columns="name"), schema)
 
 
 def restored(own: Any) -> tuple[str, Any]:

@@ -39,7 +39,7 @@ def test_every_format_says_what_it_carries():
 @pytest.mark.parametrize(
     ("name", "target"),
     [("coco", "x.json"), ("coco", "folder"), ("createml", "x.json"), ("via", "x.json"),
-     ("label_studio", "x.json"), ("csv", "x.csv"), ("parquet", "x.parquet"),
+     ("label_studio", "x.json"), ("cvat", "x.xml"), ("csv", "x.csv"), ("parquet", "x.parquet"),
      ("parquet", "folder"), ("dota", "folder"), ("kitti", "folder"), ("voc", "folder"),
      ("yolo", "folder")],
 )  # fmt: skip
