@@ -36,8 +36,9 @@ def test_scheme_and_labels_are_told_in_one_message(annotator, monkeypatch):
 
     ann.schema.merge(["cat"], into="dog")
 
-    (names,) = sent
-    assert "config" in names and any(name.startswith("slot_") for name in names)
+    # Pictures that are sent ahead may come between.
+    (names,) = [names for names in sent if "config" in names]
+    assert any(name.startswith("slot_") for name in names)
 
 
 def test_a_dry_run_tells_the_browser_nothing(annotator):
