@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nbannotate.core.ids import new_ids
 from nbannotate.core.schema import Schema
 from nbannotate.errors import LabelError
 
@@ -92,20 +92,21 @@ def labels_table(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         if column not in frame:
             frame[column] = np.nan
     if "kind" not in frame:
-        frame["kind"] = np.where(frame["x"].isna(), "tag", "box")
+        tags = frame["x"].isna().to_numpy()
+        codes = np.where(tags, KINDS.index("tag"), KINDS.index("box"))
+        frame["kind"] = pd.Categorical.from_codes(codes, categories=pd.Index(KINDS))
     if "source" not in frame:
-        frame["source"] = "human"
-    for column in LABEL_DTYPES:
+        frame["source"] = pd.array(["human"], dtype="string").repeat(len(frame))
+    for column, dtype in LABEL_DTYPES.items():
         if column not in frame:
-            frame[column] = None
-    frame["attributes"] = _dicts(frame["attributes"])
-    # NaN or NA in a column of Python objects means that the row has none.
-    geometry = frame["geometry"]
-    frame["geometry"] = pd.Series(
-        [value if isinstance(value, (list, dict, tuple)) else None for value in geometry],
-        index=frame.index,
-        dtype=object,
-    )
+            # Of its dtype at once: a column of None would be looked at row by row.
+            frame[column] = _nothing(column, dtype, len(frame))
+        elif column == "attributes":
+            frame[column] = _dicts(frame[column])
+        elif column == "geometry":
+            # NaN or NA among Python objects means that the row has none.
+            shapes = [v if isinstance(v, (list, dict, tuple)) else None for v in frame[column]]
+            frame[column] = pd.Series(shapes, frame.index, dtype=object)
     _refuse_unknown(frame, "kind", KINDS)
     frame["kind"] = pd.Categorical(frame["kind"], categories=list(KINDS))
     frame["label"] = _label_column(frame, schema)
@@ -189,11 +190,11 @@ def infer_schema(labels: pd.DataFrame) -> Schema:
 
 def _label_ids(frame: pd.DataFrame) -> pd.Index[str]:
     if "label_id" in frame:
-        ids = frame.pop("label_id").to_numpy()
+        ids = frame.pop("label_id").array
     elif frame.index.name == "label_id" or frame.index.dtype.kind not in "iuf":
-        ids = frame.index.to_numpy()
+        ids = frame.index.array
     else:
-        ids = np.array([str(uuid.uuid4()) for _ in range(len(frame))], dtype=object)
+        return pd.Index(new_ids(len(frame)), name="label_id")
     index: pd.Index[str] = pd.Index(ids, dtype="string", name="label_id")
     if index.hasnans:
         raise LabelError("a label has no label_id; leave the column out to have ids made")
@@ -201,6 +202,17 @@ def _label_ids(frame: pd.DataFrame) -> pd.Index[str]:
         twice = index[index.duplicated()][0]
         raise LabelError(f"label_id {twice!r} stands twice; drop one row or give it a new id")
     return index
+
+
+def _nothing(column: str, dtype: Any, count: int) -> Any:
+    """What a column holds where it is not given."""
+    if column == "attributes":
+        values = np.empty(count, dtype=object)
+        values[:] = [{} for _ in range(count)]
+        return values
+    if dtype in ("object", "category"):
+        return np.full(count, None, dtype=object)
+    return pd.Series(pd.NA if dtype in ("string", "Int64") else np.nan, range(count), dtype).array
 
 
 def _dicts(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -215,27 +227,40 @@ def _dicts(column: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(values, index=column.index, dtype=object)
 
 
-def _label_column(frame: pd.DataFrame, schema: Schema) -> pd.Categorical:
+def _label_column(frame: pd.DataFrame, schema: Schema) -> pd.Categorical[Any]:
     names = [c.name for c in schema.classes]
     names += [c.name for c in schema.tag_choices if c.name not in set(names)]
-    # Classes may come as numbers (scikit-learn's digits): their names are texts.
-    column = frame["label"].astype("string")
+    column = frame["label"]
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        # Classes may come as numbers (scikit-learn's digits): their names are texts.
+        column = column.astype("string").astype("category")
+    given: pd.Categorical[Any] = column.array
+    found = [str(value) for value in given.categories]
+    codes = np.asarray(given.codes, dtype=np.int64)
     classed = frame["kind"].isin(CLASSED_KINDS).to_numpy()
     tags = frame["kind"].eq("tag").to_numpy()
-    _raise_first(frame, classed & column.isna().to_numpy(), "has no label; give its class")
+    _raise_first(frame, classed & (codes < 0), "has no label; give its class")
     for mask, what, known in (
         (tags, "tag", {c.name for c in schema.tag_choices}),
         (classed & ~tags, "class", {c.name for c in schema.classes}),
     ):
-        for name in column[mask].unique():
-            if name not in known:
-                at = frame.index[mask & column.eq(name).fillna(False).to_numpy()][0]
+        for code in _codes(codes[mask]):
+            if found[code] not in known:
+                at = frame.index[mask & (codes == code)][0]
                 raise LabelError(
-                    f"label {at!r}: the scheme has no {what} {name!r}; add it to the scheme or "
-                    "relabel the row"
+                    f"label {at!r}: the scheme has no {what} {found[code]!r}; add it to the scheme "
+                    "or relabel the row"
                 )
-    loose = [str(v) for v in column[~classed].dropna().unique() if str(v) not in set(names)]
-    return pd.Categorical(column.astype(object), categories=[*names, *loose])
+    loose = [found[code] for code in _codes(codes[~classed]) if found[code] not in set(names)]
+    place = {name: number for number, name in enumerate([*names, *loose])}
+    moved = np.array([*(place.get(name, -1) for name in found), -1], dtype=np.int64)
+    return pd.Categorical.from_codes(moved[codes], categories=pd.Index(list(place)))
+
+
+def _codes(codes: np.ndarray[Any, np.dtype[np.int64]]) -> list[int]:
+    """Those that stand in `codes`, in the order of their first."""
+    first = pd.unique(codes)
+    return [int(code) for code in first if code >= 0]
 
 
 def _cast(frame: pd.DataFrame, dtypes: dict[str, Any]) -> pd.DataFrame:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from nbannotate.errors import FormatError
+from nbannotate.formats._json import load
 from nbannotate.formats._tables import Problems
 
 _Id = int | str | float
@@ -43,9 +45,9 @@ class Annotation(msgspec.Struct):
 
 
 class File(msgspec.Struct):
-    images: list[Image]
     categories: list[Category]
-    annotations: list[Annotation] | None = None
+    images: list[msgspec.Raw]
+    annotations: list[msgspec.Raw] | None = None
     nbannotate: dict[str, Any] | None = None
 
 
@@ -57,48 +59,57 @@ class _LooseFile(msgspec.Struct):
 
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+_AT_ONCE = 50_000
 
 
-def decode(path: Path, problems: Problems) -> tuple[File, list[int], list[int]]:
-    """The file's content, and the places that its images and annotations have in it."""
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    strict = problems.on_error == "raise"
+def decode(path: Path) -> File | _LooseFile:
+    """The file's content, its images and annotations not yet typed: `rows` does that."""
+    data = load(path)
     try:
         try:
-            content = msgspec.json.decode(data, type=File)
-        except msgspec.ValidationError:
-            if strict:
-                raise
-            loose = msgspec.json.decode(data, type=_LooseFile)
-            return _convert_rows(loose, problems)
+            return msgspec.json.decode(data, type=File)
+        except (msgspec.ValidationError, RecursionError):
+            raise
         except (msgspec.DecodeError, UnicodeDecodeError):
             # NaN is not JSON, but json.dump writes it: its rows are named later.
-            loaded = _load_with_nan(path, data)
-            if not strict:
-                return _convert_rows(msgspec.convert(loaded, _LooseFile), problems)
-            content = msgspec.convert(loaded, File)
+            return msgspec.convert(_load_with_nan(path, data), _LooseFile)
     except msgspec.ValidationError as error:
         raise _invalid(path, error) from error
-    return content, list(range(len(content.images))), list(range(len(content.annotations or [])))
+    except RecursionError as error:
+        raise FormatError(path, "", "is nested too deeply; write the file anew") from error
 
 
-def _convert_rows(loose: _LooseFile, problems: Problems) -> tuple[File, list[int], list[int]]:
-    images, image_places = _convert_each(loose.images, Image, "images", problems)
-    rows, places = _convert_each(loose.annotations or [], Annotation, "annotations", problems)
-    return File(images, loose.categories, rows, loose.nbannotate), image_places, places
+def rows(
+    parts: Sequence[Any], kind: type[Row], problems: Problems, what: str
+) -> Iterator[tuple[list[int], list[Row]]]:
+    """The parts that are rows of that type, some at a time, and their places.
 
-
-def _convert_each(
-    rows: list[Any], kind: type[Row], what: str, problems: Problems
-) -> tuple[list[Row], list[int]]:
-    converted, places = list[Row](), list[int]()
-    for place, row in enumerate(rows):
+    A million rows as Python objects take a gigabyte, so whoever takes them keeps columns.
+    """
+    for start in range(0, len(parts), _AT_ONCE):
+        some = parts[start : start + _AT_ONCE]
         try:
-            converted.append(msgspec.convert(row, kind))
-            places.append(place)
-        except msgspec.ValidationError as error:
-            problems.add(f"{what}[{place}]", str(error))
-    return converted, places
+            yield list(range(start, start + len(some))), typed(some, kind)
+            continue
+        except msgspec.ValidationError:
+            pass
+        found, places = list[Row](), list[int]()
+        for place, part in enumerate(some, start):
+            try:
+                found += typed([part], kind)
+                places.append(place)
+            except msgspec.ValidationError as error:
+                text, _, where = str(error).partition(" - at `$[0]")
+                why = f"{text[:1].lower()}{text[1:]}; mend it"
+                problems.add(f"{what}[{place}]{where.removesuffix('`')}", why)
+        yield places, found
+
+
+def typed(parts: Sequence[Any], kind: type[Row]) -> list[Row]:
+    """The parts as rows; `msgspec.ValidationError` if one is none."""
+    if isinstance(parts[0], msgspec.Raw):
+        return msgspec.json.decode(b"[%b]" % b",".join(parts), type=list[kind])  # type: ignore[valid-type]
+    return msgspec.convert(parts, list[kind])  # type: ignore[valid-type]
 
 
 def _load_with_nan(path: Path, data: bytes) -> Any:
@@ -122,6 +133,4 @@ def _invalid(path: Path, error: msgspec.ValidationError) -> FormatError:
         mend = "a COCO file is an object with images, categories and annotations"
     elif not where:
         mend = "a COCO file is an object; a list of results belongs to another file: read that"
-    elif where.startswith(("annotations", "images")):
-        mend = 'mend it, or read with on_error="skip" to leave such rows out'
     return FormatError(path, where, f"{text[:1].lower()}{text[1:]}; {mend}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,11 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
-from nbannotate.formats._coco_json import Annotation, File, Image, decode
+from nbannotate.formats._coco_columns import Columns
+from nbannotate.formats._coco_json import Image, decode, rows
 from nbannotate.formats._coco_keypoints import names as names_of
-from nbannotate.formats._coco_keypoints import points, visible
-from nbannotate.formats._extras import label_ids
+from nbannotate.formats._extras import LABEL_EXTRAS, label_ids
 from nbannotate.formats._files import image_paths
-from nbannotate.formats._rows import keypoints_bounds
-from nbannotate.formats._shapes import bounds, check_rle, flat_to_rings, rle_bounds
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
@@ -119,71 +118,61 @@ def _read_file(
     path: Path, on_error: OnError, folder: str | Path | None, split: str | None, keypoints: bool
 ) -> Dataset:
     problems = Problems(path, on_error)
-    content, image_places, places = decode(path, problems)
-    annotations = content.annotations or []
-    schema = _schema(content, path)
-    rows, kept_images = _image_rows(content.images, image_places, path, folder, problems)
-    if split is not None:
-        rows["split"] = rows["split"].astype(object).where(rows["split"].notna(), split)
-    if content.annotations is None:
-        rows["status"] = "todo"
+    labels, table, schema = _tables(path, problems, folder, split, keypoints)
+    return problems.finish(Dataset(labels, table, schema))
 
-    positions = _lookup([image.id for image in kept_images], [a.image_id for a in annotations])
-    boxes, shapes, bad = _boxes(annotations, keypoints)
-    classes = {c.id: c.name for c in schema.classes}
-    checks = _checks(annotations, positions, boxes, bad, classes)
+
+def _tables(
+    path: Path, problems: Problems, folder: str | Path | None, split: str | None, keypoints: bool
+) -> tuple[pd.DataFrame, pd.DataFrame, Schema]:
+    """Labels, images and scheme; the file itself does not stay in memory."""
+    content = decode(path)
+    schema = _schema(content, path)
+    table, ids = _image_rows(content.images, path, folder, problems)
+    if split is not None:
+        table["split"] = table["split"].astype(object).where(table["split"].notna(), split)
+    if content.annotations is None:
+        table["status"] = "todo"
+    classes = schema.classes
+    columns = Columns(content.annotations or [], ids, [c.id for c in classes], problems, keypoints)
+    checks = _checks(columns, [c.id for c in classes])
     wrong = np.any([mask for mask, _ in checks], axis=0)
     for row in np.flatnonzero(wrong).tolist():
         why = next(message(row) for mask, message in checks if mask[row])
-        problems.add(f"annotations[{places[row]}]", why)
-
-    keep = np.flatnonzero(~wrong)
-    chosen = [annotations[i] for i in keep.tolist()]
-    keys = rows.index.to_numpy(dtype=object)
-    labels = pd.DataFrame(boxes[keep], columns=BOX)
-    labels.insert(0, "image", keys[positions[keep]] if len(keep) else [])
-    labels["label"] = [classes[int(a.category_id)] for a in chosen]
-    _fill(labels, chosen, [shapes.get(i) for i in keep.tolist()])
-    left_out = sum(1 for a in chosen if keypoints and a.segmentation and visible(a.keypoints))
-    if left_out:
+        problems.add(f"annotations[{columns.places[row]}]", why)
+    labels = _labels(columns, np.flatnonzero(~wrong), table.index, [c.name for c in classes])
+    if columns.left_out:
         warnings.warn(
-            f"{path}: the outlines of {left_out} annotations that have key points are left out; "
-            "keypoints=False reads outlines instead",
-            stacklevel=4,
+            f"{path}: the outlines of {columns.left_out} annotations that have key points are left "
+            "out; keypoints=False reads outlines instead",
+            stacklevel=5,
         )
-    schema = _with_attributes(schema, labels["attributes"])
-    return problems.finish(Dataset(labels, rows, schema))
+    return labels, table, _with_attributes(schema, columns.attributes.values())
 
 
-def _checks(
-    rows: list[Annotation],
-    positions: NDArray[np.int64],
-    boxes: NDArray[np.float64],
-    bad: dict[int, str],
-    classes: dict[int, str],
-) -> list[tuple[NDArray[Any], Callable[[int], str]]]:
+def _checks(rows: Columns, classes: list[int]) -> list[tuple[NDArray[Any], Callable[[int], str]]]:
     """What may be wrong with an annotation: which rows, and the message for one of them."""
-    listed = _listed(list(classes))
+    listed = _listed(classes)
+    boxes, scores = rows.boxes, rows.scores
     finite = np.asarray(np.isfinite(boxes).all(axis=1), dtype=np.bool_)
     negative = np.asarray((boxes[:, 2:] < 0).any(axis=1), dtype=np.bool_)
-    unknown = np.array([row.category_id not in classes for row in rows], dtype=bool)
     return [
         (
-            _repeated([row.id for row in rows]),
-            lambda i: f"id {rows[i].id!r} stands twice; give each annotation its own",
+            _repeated(rows.ids),
+            lambda i: f"id {rows.ids[i]!r} stands twice; give each annotation its own",
         ),
         (
-            positions < 0,
-            lambda i: f'image_id {rows[i].image_id!r} is not in "images"; add the image',
+            rows.image < 0,
+            lambda i: f'image_id {rows.row(i).image_id!r} is not in "images"; add the image',
         ),
         (
-            unknown,
+            rows.code < 0,
             lambda i: (
-                f'category_id {rows[i].category_id!r} is not in "categories" ({listed}); '
+                f'category_id {rows.row(i).category_id!r} is not in "categories" ({listed}); '
                 "add the category"
             ),
         ),
-        (np.isin(np.arange(len(rows)), list(bad)), lambda i: bad[i]),
+        (np.isin(np.arange(len(boxes)), list(rows.bad)), lambda i: rows.bad[i]),
         (
             ~finite,
             lambda i: f"bbox {boxes[i].tolist()} holds NaN or infinity; give finite numbers",
@@ -193,13 +182,13 @@ def _checks(
             lambda i: f"bbox {boxes[i].tolist()} has a negative side; it is x, y, width, height",
         ),
         (
-            _outside_unit([row.score for row in rows]),
-            lambda i: f"score {rows[i].score!r} is outside 0 … 1; mend it",
+            (scores < 0) | (scores > 1),
+            lambda i: f"score {scores[i]} is outside 0 … 1; mend it",
         ),
     ]
 
 
-def _schema(content: File, path: Path) -> Schema:
+def _schema(content: Any, path: Path) -> Schema:
     names = [(category.id, category.name) for category in content.categories]
     ours = (content.nbannotate or {}).get("schema")
     if ours is not None:
@@ -221,9 +210,9 @@ def _schema(content: File, path: Path) -> Schema:
         raise FormatError(path, "categories", str(error)) from error
 
 
-def _with_attributes(schema: Schema, column: pd.Series[Any]) -> Schema:
+def _with_attributes(schema: Schema, rows: Iterable[dict[str, Any]]) -> Schema:
     known = {attribute.name for attribute in schema.attributes}
-    found: list[Attribute] = infer_attributes(values for values in column if values)
+    found: list[Attribute] = infer_attributes(rows)
     for attribute in found:
         if attribute.name not in known:
             schema = schema.with_attribute(attribute)
@@ -231,12 +220,13 @@ def _with_attributes(schema: Schema, column: pd.Series[Any]) -> Schema:
 
 
 def _image_rows(
-    images: list[Image],
-    places: list[int],
-    path: Path,
-    folder: str | Path | None,
-    problems: Problems,
-) -> tuple[pd.DataFrame, list[Image]]:
+    parts: Sequence[Any], path: Path, folder: str | Path | None, problems: Problems
+) -> tuple[pd.DataFrame, list[Any]]:
+    """The images table, and their ids."""
+    images, places = list[Image](), list[int]()
+    for where, found in rows(parts, Image, problems, "images"):
+        images += found
+        places += where
     twice_id = _repeated([image.id for image in images])
     twice_name = _repeated([image.file_name for image in images])
     side = np.array([[i.width or np.nan, i.height or np.nan] for i in images], float).reshape(-1, 2)
@@ -262,94 +252,58 @@ def _image_rows(
     frame["status"] = [values.get("status", "done") for values in more]
     for column in ("split", "annotator", "seconds", "updated", "note", "unsure"):
         frame[column] = [values.get(column) for values in more]
-    return frame, kept
-
-
-def _lookup(known: list[Any], wanted: list[Any]) -> NDArray[np.int64]:
-    place = {value: row for row, value in enumerate(known)}
-    return np.fromiter((place.get(value, -1) for value in wanted), np.int64, len(wanted))
+    return frame, [image.id for image in kept]
 
 
 def _repeated(values: list[Any]) -> NDArray[np.bool_]:
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # most often all are numbers
+        if not pd.Series(np.fromiter(values, np.int64, len(values))).duplicated().any():
+            return np.zeros(len(values), dtype=np.bool_)
     column = pd.Series(values, dtype=object)
     return (column.duplicated() & column.notna()).to_numpy(dtype=bool)
 
 
-def _outside_unit(scores: list[float | None]) -> NDArray[np.bool_]:
-    values = np.array([np.nan if score is None else score for score in scores], dtype=np.float64)
-    given = np.array([score is not None for score in scores], dtype=bool)
-    return given & ~((values >= 0) & (values <= 1))
-
-
-def _boxes(
-    rows: list[Annotation], keypoints: bool
-) -> tuple[NDArray[np.float64], dict[int, tuple[str, Any]], dict[int, str]]:
-    """Boxes; kind and geometry of the rows that have a segmentation; what is wrong, by row."""
-    shapes: dict[int, tuple[str, Any]] = {}
-    bad: dict[int, str] = {}
-    boxes: list[list[float]] = []
-    for row, item in enumerate(rows):
-        box, segment = item.bbox, item.segmentation
-        try:
-            if item.keypoints and keypoints and visible(item.keypoints):
-                shapes[row] = ("keypoints", points(item.keypoints))
-                box = keypoints_bounds(shapes[row][1]) if box is None else box
-            elif isinstance(segment, dict):
-                shapes[row] = ("mask", check_rle(segment))
-                box = rle_bounds(shapes[row][1]) if box is None else box
-            elif segment:
-                shapes[row] = ("polygon", flat_to_rings(segment))
-                box = bounds(shapes[row][1]) if box is None else box
-        except (ValueError, TypeError, OverflowError) as error:
-            bad[row] = f"{'segmentation' if segment else 'shape'}: {error}"
-        if box is None or len(box) != 4:
-            given = "is missing" if box is None else f"has {len(box)} numbers"
-            bad.setdefault(row, f"bbox {given}; it is x, y, width, height")
-            box = [0.0] * 4
-        boxes.append(box)
-    return np.array(boxes, dtype=np.float64).reshape(-1, 4), shapes, bad
-
-
-def _fill(
-    labels: pd.DataFrame, rows: list[Annotation], shapes: list[tuple[str, Any] | None]
-) -> None:
-    """The columns beyond the box: kind, shape, attributes and what our writer put aside."""
-    more = [row.nbannotate or {} for row in rows]
-    kinds = [
-        shape[0] if shape else own.get("kind", "box")
-        for shape, own in zip(shapes, more, strict=True)
-    ]
-    labels["kind"] = pd.Series(kinds, dtype=object)
-    geometry = [
-        own["geometry"]
-        if "geometry" in own
-        else shape and (shape[1][0] if own.get("ring") and len(shape[1]) == 1 else shape[1])
-        for shape, own in zip(shapes, more, strict=True)
-    ]
-    labels["geometry"] = pd.Series(geometry, dtype=object)
-    labels["attributes"] = pd.Series([_attributes(row) for row in rows], dtype=object)
-    labels["score"] = np.array([row.score for row in rows], dtype=np.float64)
-    labels["source"] = "import:coco"
-    if any(more):
-        labels["score"] = [
-            row.score if own.get("score") is None else own["score"]
-            for row, own in zip(rows, more, strict=True)
-        ]
+def _labels(
+    rows: Columns, keep: NDArray[np.int64], images: pd.Index[str], names: list[str]
+) -> pd.DataFrame:
+    """The rows to keep as a labels table."""
+    labels = pd.DataFrame(rows.boxes[keep], columns=BOX)
+    labels["image"] = images.array.take(rows.image[keep])
+    labels["label"] = pd.Categorical.from_codes(rows.code[keep], categories=pd.Index(names))
+    labels["score"] = rows.scores[keep]
+    labels["source"] = pd.array(["import:coco"], dtype="string").repeat(len(keep))
+    if not (rows.shapes or rows.attributes or rows.own):
+        return labels
+    kept = keep.tolist()
+    own = [rows.own.get(row) or {} for row in kept]
+    shapes = [rows.shapes.get(row) for row in kept]
+    for column, values in (
+        ("kind", [_kind(*both) for both in zip(shapes, own, strict=True)]),
+        ("geometry", [_geometry(*both) for both in zip(shapes, own, strict=True)]),
+        ("attributes", [rows.attributes.get(row) for row in kept]),
+    ):
+        labels[column] = pd.Series(values, dtype=object)
+    if rows.own:
+        for column in LABEL_EXTRAS:
+            labels[column] = pd.Series([values.get(column) for values in own], dtype=object)
+        labels["score"] = labels["score"].where(labels["score"].notna(), rows.scores[keep])
         labels["source"] = [
-            own.get("source", "human" if "label_id" in own else "import:coco") for own in more
+            values.get("source", "human" if "label_id" in values else "import:coco")
+            for values in own
         ]
-        for column in ("text", "frame", "track", "annotator", "seconds", "created", "updated"):
-            labels[column] = [own.get(column) for own in more]
-    labels["label_id"] = label_ids([own.get("label_id") for own in more])
+        labels["label_id"] = label_ids([values.get("label_id") for values in own])
+    return labels
 
 
-def _attributes(row: Annotation) -> dict[str, Any]:
-    values = dict(row.attributes) if isinstance(row.attributes, dict) else {}
-    if row.iscrowd:
-        values["iscrowd"] = True
-    elif values.get("iscrowd") is True:
-        values["iscrowd"] = False
-    return values
+def _kind(shape: tuple[str, Any] | None, own: dict[str, Any]) -> Any:
+    return shape[0] if shape else own.get("kind", "box")
+
+
+def _geometry(shape: tuple[str, Any] | None, own: dict[str, Any]) -> Any:
+    if "geometry" in own or not shape:
+        return own.get("geometry")
+    _, parts = shape
+    return parts[0] if own.get("ring") and len(parts) == 1 else parts
 
 
 def _listed(ids: list[int]) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.ids import new_ids
 from nbannotate.core.schema import Schema
-from nbannotate.formats._tables import count_lost, extra_columns, iso_times, new_ids
+from nbannotate.formats._tables import count_lost, extra_columns, iso_times
 
 KEY = "nbannotate"
 """The key of our own in other tools' files."""

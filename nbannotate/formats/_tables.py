@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -68,16 +67,6 @@ class Problems:
                 stacklevel=4,
             )
         return dataset
-
-
-def new_ids(count: int) -> list[str]:
-    """Random UUIDs (version 4), made at once."""
-    text = os.urandom(16 * count).hex()
-    return [
-        f"{text[i : i + 8]}-{text[i + 8 : i + 12]}-4{text[i + 13 : i + 16]}-"
-        f"a{text[i + 17 : i + 20]}-{text[i + 20 : i + 32]}"
-        for i in range(0, 32 * count, 32)
-    ]
 
 
 def reviewed(dataset: Dataset, kinds: Iterable[str], only: Only) -> NDArray[np.bool_]:

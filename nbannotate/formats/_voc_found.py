@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbannotate.core.ids import new_ids
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError
 from nbannotate.formats import _voc_masks
 from nbannotate.formats._pixels import mask_rle
 from nbannotate.formats._shapes import rle_bounds
-from nbannotate.formats._tables import Problems, new_ids
+from nbannotate.formats._tables import Problems
 
 FLAGS = ("truncated", "difficult", "occluded")
 PART_OF = "part_of"

@@ -22,7 +22,6 @@ from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
     Problems,
-    new_ids,
 )
 from nbannotate.formats._yolo_rows import TASKS, RowKind, Task, kind_of
 
@@ -311,7 +310,6 @@ def _labels(
     frame["kind"] = kinds
     frame["geometry"] = pd.Series(geometry, dtype=object)
     frame["source"] = "import:yolo"
-    frame["label_id"] = new_ids(len(frame))
     return frame
 
 

@@ -28,7 +28,6 @@ from nbannotate.formats._tables import (
     Problems,
     iso_times,
     json_column,
-    new_ids,
 )
 
 _JSON = ("geometry", "attributes")
@@ -278,8 +277,6 @@ def _typed(labels: pd.DataFrame) -> pd.DataFrame:
         labels["label"] = pd.Series(pd.NA, labels.index, dtype="string")
     if "source" not in labels:
         labels["source"] = "import:csv"
-    if "label_id" not in labels:
-        labels["label_id"] = new_ids(len(labels))
     return labels
 
 

@@ -48,7 +48,6 @@ from nbannotate.formats._tables import (
     Split,
     count_lost,
     infer_attributes,
-    new_ids,
     refuse_bad_boxes,
     reviewed,
     split_names,
@@ -263,7 +262,7 @@ def read(
         filled = schema is not None and "difficult" not in known
         rows = _difficult(lines.difficult, filled, known.get("difficult"))
         labels["attributes"] = pd.Series(rows, dtype="object")
-        labels["source"], labels["label_id"] = "import:dota", new_ids(len(labels))
+        labels["source"] = "import:dota"
         schema = Schema(sorted(set(names))) if schema is None else schema
         for attribute in infer_attributes(rows):
             if attribute.name not in known:

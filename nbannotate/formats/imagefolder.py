@@ -40,7 +40,6 @@ from nbannotate.formats._tables import (
     Problems,
     Split,
     extra_columns,
-    new_ids,
     split_names,
 )
 
@@ -235,7 +234,6 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     labels = pd.DataFrame({"image": keys, "label": table["label"].to_numpy()})
     labels["kind"] = "tag"
     labels["source"] = "import:imagefolder"
-    labels["label_id"] = new_ids(len(labels))
     return problems.finish(Dataset(labels, table.drop(columns="label"), schema))
 
 

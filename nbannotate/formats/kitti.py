@@ -46,7 +46,6 @@ from nbannotate.formats._tables import (
     Split,
     count_lost,
     infer_attributes,
-    new_ids,
     refuse_bad_boxes,
     reviewed,
     split_names,
@@ -216,7 +215,7 @@ def read(
         rows = _attributes(np.delete(numbers, slice(3, 7), axis=1), schema, kinds)
         labels["attributes"] = pd.Series(rows, dtype="object")
         set_scores(labels, numbers[:, -1])
-        labels["source"], labels["label_id"] = "import:kitti", new_ids(len(labels))
+        labels["source"] = "import:kitti"
         schema = Schema(sorted(set(names))) if schema is None else schema
         for attribute in infer_attributes(rows):
             if attribute.name not in kinds:
