@@ -26,7 +26,7 @@ from nbannotate.formats._files import image_paths, write_atomic
 from nbannotate.formats._json import check_side
 from nbannotate.formats._outgoing import Label, Outgoing
 from nbannotate.formats._rows import Rows, scheme
-from nbannotate.formats._tables import Only, Problems, reviewed
+from nbannotate.formats._tables import Only, Problems, on_images, reviewed
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def going(
         raise FormatError(path, "", f"{name} is one JSON file; give a name that ends in .json")
     kinds = tuple(kinds)
     chosen = dataset.images[reviewed(dataset, kinds, only)]
-    labels = dataset.labels[dataset.labels["image"].isin(chosen.index)]
+    labels = on_images(dataset, chosen)
     kept = (*LABEL_EXTRAS, "attributes", "source") if extras else tuple(carries)
     lost = losses(
         dataset, chosen, labels, name, kinds=kinds, label_columns=kept,

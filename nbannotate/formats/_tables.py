@@ -75,9 +75,18 @@ def reviewed(dataset: Dataset, kinds: Iterable[str], only: Only) -> NDArray[np.b
         raise ValueError(f"only={only!r}; use 'reviewed' or 'all'")
     if only == "all":
         return np.ones(len(dataset.images), dtype=bool)
-    labelled = dataset.labels.loc[dataset.labels["kind"].isin(list(kinds)), "image"]
     done = dataset.images["status"].eq("done").to_numpy(dtype=bool)
+    if done.all():
+        return np.asarray(done, dtype=np.bool_)
+    labelled = dataset.labels.loc[dataset.labels["kind"].isin(list(kinds)), "image"]
     return np.asarray(done | dataset.images.index.isin(labelled.unique()), dtype=np.bool_)
+
+
+def on_images(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
+    """The labels on those images of the dataset."""
+    if len(images) == len(dataset.images):
+        return dataset.labels
+    return dataset.labels[dataset.labels["image"].isin(images.index)]
 
 
 def split_names(
@@ -191,13 +200,18 @@ def plain_column(column: pd.Series[Any], path: Path) -> list[Any]:
     FormatError
         Naming the label that holds what JSON cannot.
     """
-    values = []
-    for label_id, value in column.items():
+    given = column.tolist()
+    values: list[Any] = [None] * len(given)
+    if not any(given):
+        return values
+    for row, value in enumerate(given):
         try:
-            values.append(plain(value) if value else None)
+            values[row] = plain(value) if value else None
         except ValueError as error:
             raise FormatError(
-                path, f"label {label_id!r}", f"{column.name}: {error}; mend or delete the label"
+                path,
+                f"label {column.index[row]!r}",
+                f"{column.name}: {error}; mend or delete the label",
             ) from error
     return values
 

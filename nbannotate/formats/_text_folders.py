@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbannotate.errors import FormatError
-from nbannotate.formats._files import upright_size
+from nbannotate.formats._files import upright_size, write_many
 from nbannotate.formats._json import check_side
 from nbannotate.formats._reading import images_by_stem, listed_splits, read_text, walk
 from nbannotate.formats._side import SIDE_FILE, read_side, texts
@@ -244,7 +244,5 @@ def per_image(text: str, image: NDArray[np.int64], count: int) -> list[str]:
 def write_texts(folder: Path, stems: Sequence[str], contents: Iterable[str]) -> None:
     """Write a text file for each image."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stem, content in zip(stems, contents, strict=True):
-        # An open of its own: Path.open takes twice as long, and there is one file an image.
-        with open(f"{folder}/{stem}.txt", "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123
-            file.write(content)
+    pairs = zip(stems, contents, strict=True)
+    write_many((f"{folder}/{stem}.txt", content) for stem, content in pairs)

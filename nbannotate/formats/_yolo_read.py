@@ -23,7 +23,7 @@ from nbannotate.formats._tables import (
     OnError,
     Problems,
 )
-from nbannotate.formats._yolo_rows import TASKS, RowKind, Task, kind_of
+from nbannotate.formats._yolo_rows import TASKS, RowKind, Task, kind_of, plain_boxes
 
 SIDE_FILE = "nbannotate.json"
 _NOT_LABELS = {"classes.txt", "labels.txt", "notes.txt", "predefined_classes.txt"}
@@ -71,7 +71,7 @@ def read(path: str | Path, *, on_error: OnError = "raise", task: Task | None = N
         raise FormatError(config or path, "", str(error)) from error
     files, splits = _image_files(_places(content, config, root))
     keys = _keys(files, root, side)
-    table = pd.DataFrame({"path": [str(file) for file in files], "split": splits}, index=keys)
+    table = pd.DataFrame({"path": files, "split": splits}, index=keys)
     size, readable = _sizes(files, problems)
     table["width"], table["height"] = size[:, 0], size[:, 1]
     texts = [_text(file, problems) for file in files]
@@ -197,8 +197,8 @@ def _places(
     return [*divided] or [(None, root / "images" if (root / "images").is_dir() else root)]
 
 
-def _image_files(places: list[tuple[str | None, Path]]) -> tuple[list[Path], list[str | None]]:
-    splits: dict[Path, str | None] = {}
+def _image_files(places: list[tuple[str | None, Path]]) -> tuple[list[str], list[str | None]]:
+    splits: dict[str, str | None] = {}
     for split, place in places:
         for file in _listing(place):
             # An image in train and val alike is in no split.
@@ -206,25 +206,26 @@ def _image_files(places: list[tuple[str | None, Path]]) -> tuple[list[Path], lis
     return list(splits), list(splits.values())
 
 
-def _listing(place: Path) -> list[Path]:
+def _listing(place: Path) -> list[str]:
+    """The images of a folder or list. Texts: a Path each takes as long as to read the file."""
     if place.is_file():
         lines = place.read_text(encoding="utf-8-sig").splitlines()
-        return [place.parent / line.strip() for line in lines if line.strip()]
+        return [str(place.parent / line.strip()) for line in lines if line.strip()]
     return sorted(
-        Path(folder) / name
-        for folder, _, names in os.walk(place, followlinks=True)
+        f"{folder}/{name}"
+        for folder, _, names in os.walk(place.as_posix(), followlinks=True)
         for name in names
-        if os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  a Path each is slow
+        if os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
     )
 
 
-def _keys(files: list[Path], root: Path, side: dict[str, Any]) -> list[str]:
+def _keys(files: list[str], root: Path, side: dict[str, Any]) -> list[str]:
     """Our own exports' keys; of others the path from the folder, or the whole path."""
+    start = "" if root == Path() else f"{root.as_posix().rstrip('/')}/"
     ours = side.get("keys")
     keys = []
     for file in files:
-        inner = file.is_relative_to(root)
-        key = file.relative_to(root).as_posix() if inner else file.as_posix()
+        key = file.replace(os.sep, "/").removeprefix(start)
         if isinstance(ours, dict) and key.startswith("images/"):
             below = key.removeprefix("images/")
             key = ours.get(below, below.partition("/")[2])
@@ -232,42 +233,46 @@ def _keys(files: list[Path], root: Path, side: dict[str, Any]) -> list[str]:
     return keys
 
 
-def _sizes(files: list[Path], problems: Problems) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _sizes(files: list[str], problems: Problems) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     size = np.full((len(files), 2), np.nan)
     for row, file in enumerate(files):
         try:
-            size[row] = upright_size(str(file))
+            size[row] = upright_size(file)
         except (OSError, ValueError) as error:
-            problems.add("", f"cannot be read as an image ({error}); mend it", file)
+            problems.add("", f"cannot be read as an image ({error}); mend it", Path(file))
     return size, np.isfinite(size).all(axis=1)
 
 
-def _label_file(image: Path) -> Path:
-    before, found, after = image.as_posix().rpartition("/images/")
-    return (Path(f"{before}/labels/{after}") if found else image).with_suffix(".txt")
+def _label_file(image: str) -> str:
+    before, found, after = image.replace(os.sep, "/").rpartition("/images/")
+    stem, _ = os.path.splitext(f"{before}/labels/{after}" if found else image)  # noqa: PTH122
+    return f"{stem}.txt"
 
 
-def _text(image: Path, problems: Problems) -> str | None:
+def _text(image: str, problems: Problems) -> str | None:
     file = _label_file(image)
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        with open(file, "rb", buffering=0) as content:  # noqa: PTH123  Path.open is slow
+            return content.read().decode("utf-8-sig")
     except OSError:
         return None
     except UnicodeDecodeError as error:
-        problems.add("", f"is not text in UTF-8 ({error.reason}); write it anew", file)
+        problems.add("", f"is not text in UTF-8 ({error.reason}); write it anew", Path(file))
         return None
 
 
-def _name_orphans(files: list[Path], problems: Problems) -> None:
+def _name_orphans(files: list[str], problems: Problems) -> None:
     used = {_label_file(file) for file in files}
-    for folder in sorted({file.parent for file in used}):
-        for orphan in sorted(set(folder.glob("*.txt")) - used):
-            if orphan.name not in _NOT_LABELS:
-                problems.add("", "has no image; put it back or delete the file", orphan)
+    for folder in sorted({file.rpartition("/")[0] for file in used}):
+        names = sorted(os.listdir(folder or ".")) if Path(folder).is_dir() else []  # noqa: PTH208
+        for name in names:
+            orphan = f"{folder}/{name}" if folder else name
+            if name.endswith(".txt") and name not in _NOT_LABELS and orphan not in used:
+                problems.add("", "has no image; put it back or delete the file", Path(orphan))
 
 
 def _labels(
-    files: list[Path],
+    files: list[str],
     keys: list[str],
     texts: list[str | None],
     size: NDArray[np.float64],
@@ -275,6 +280,9 @@ def _labels(
     row_kind: RowKind,
     problems: Problems,
 ) -> pd.DataFrame:
+    plain = plain_boxes(texts, by_number) if row_kind.task in (None, "detect") else None
+    if plain is not None:
+        return _boxes(keys, size, by_number, *plain)
     rows = [
         (image, line, tokens)
         for image, text in enumerate(texts)
@@ -290,7 +298,7 @@ def _labels(
             good[row] = True
         else:
             image, line, _ = rows[row]
-            problems.add(f"line {line}", why, _label_file(files[image]))
+            problems.add(f"line {line}", why, Path(_label_file(files[image])))
     kept = np.flatnonzero(good).tolist()
     used = [numbers[row] for row in kept]
     places = [rows[row][0] for row in kept]
@@ -310,6 +318,26 @@ def _labels(
     frame["kind"] = kinds
     frame["geometry"] = pd.Series(geometry, dtype=object)
     frame["source"] = "import:yolo"
+    return frame
+
+
+def _boxes(
+    keys: list[str],
+    size: NDArray[np.float64],
+    by_number: dict[int, str],
+    image: NDArray[np.int64],
+    numbers: NDArray[np.float64],
+) -> pd.DataFrame:
+    """A table of boxes: the image of each, shape (n,), and the numbers of its row, shape (n, 5)."""
+    boxes = numbers[:, 1:]
+    boxes[:, :2] -= boxes[:, 2:] / 2
+    boxes *= np.tile(size[image], 2)
+    frame = pd.DataFrame(boxes, columns=BOX)
+    frame["image"] = pd.array(keys, dtype="string").take(image)
+    codes = pd.Index(list(by_number)).get_indexer(pd.Index(numbers[:, 0].astype(np.int64)))
+    names = pd.Index(list(by_number.values()))
+    frame["label"] = pd.Categorical.from_codes(codes, categories=names)
+    frame["source"] = pd.array(["import:yolo"], dtype="string").repeat(len(frame))
     return frame
 
 

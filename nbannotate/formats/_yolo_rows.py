@@ -9,12 +9,14 @@ Source: docs.ultralytics.com, datasets: detect, segment, obb, pose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from nbannotate.core.geometry import rotated_corners, rotated_from_corners
@@ -100,6 +102,55 @@ class RowKind:
         if self.task == "obb":
             return "rotated_box", box, rotated_from_corners(ring)[0].tolist()
         return "polygon", box, [ring.tolist()]
+
+
+def plain_boxes(
+    texts: Sequence[str | None], classes: Iterable[int]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """All rows at once, if each of them is a good box: a hundred times faster than one by one.
+
+    Returns
+    -------
+    tuple or None
+        The text that each row comes from, shape (n,), and its numbers, shape (n, 5); None: some
+        row is another or is bad.
+    """
+    parts = [text if not text or text[-1] == "\n" else f"{text}\n" for text in map(_lines, texts)]
+    joined = "".join(parts)
+    if not joined or not joined.isascii():
+        return None if joined else (np.empty(0, np.int64), np.empty((0, 5)))
+    letters = np.frombuffer(joined.encode(), dtype=np.uint8)
+    spaces, line_ends = letters == ord(" "), np.flatnonzero(letters == ord("\n"))
+    # Five numbers have four spaces between them, each of one letter.
+    in_line = np.diff(np.searchsorted(np.flatnonzero(spaces), line_ends), prepend=0)
+    empty = np.diff(line_ends, prepend=-1) == 1
+    if ((in_line != 4) & ~empty).any() or in_line[empty].any():
+        return None
+    columns = list("cxywh")
+    types = dict.fromkeys(columns, pa.float64())
+    try:
+        table = pa_csv.read_csv(
+            pa.py_buffer(letters),
+            pa_csv.ReadOptions(column_names=columns),
+            pa_csv.ParseOptions(delimiter=" ", quote_char=False),
+            pa_csv.ConvertOptions(column_types=types, null_values=[]),
+        )
+    except pa.ArrowException:
+        return None
+    values = np.stack([column.to_numpy() for column in table.columns], axis=1)
+    known = np.isin(values[:, 0], list(classes)).all()
+    if not known or not ((values[:, 1:] >= 0) & (values[:, 1:] <= MOST)).all():
+        return None
+    ends = np.cumsum([len(part) for part in parts])
+    image = np.searchsorted(ends, line_ends[~empty], side="right")
+    return (image, values) if len(image) == len(values) else None
+
+
+def _lines(text: str | None) -> str:
+    """The text as most files are: numbers with a space between them."""
+    if not text:
+        return ""
+    return text.replace("\r\n", "\n").replace("\t", " ") if "\r" in text or "\t" in text else text
 
 
 def kind_of(content: dict[str, Any], task: Task | None) -> RowKind:

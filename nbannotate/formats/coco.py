@@ -7,6 +7,8 @@ annotation and image, which pycocotools ignores and our reader restores.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import _coco_keypoints
@@ -30,12 +33,14 @@ from nbannotate.formats._tables import (
     Only,
     Split,
     extra_columns,
+    on_images,
     plain_column,
     refuse_bad_boxes,
     reviewed,
     split_names,
 )
 
+_AT_ONCE = 50_000  # annotations
 _NATIVE = ("box", "polygon", "mask", "keypoints")
 
 
@@ -82,8 +87,9 @@ def write(
     """
     path = Path(path)
     chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
-    labels = dataset.labels[dataset.labels["image"].isin(chosen.index)]
+    labels = on_images(dataset, chosen)
     placed = labels[labels["kind"].isin(PLACED_KINDS)]
+    placed.attrs = {}  # pandas would copy the scheme at every step
     refuse_bad_boxes(placed, path)
     size = sizes(chosen, Path(root) if root is not None else None, path)
     names = (
@@ -91,26 +97,37 @@ def write(
     )
     images = _images(chosen, size, names, extras)
     slots = _coco_keypoints.slots(dataset.schema.classes, placed)
-    annotations = _annotations(placed, chosen.index, dataset, path, extras, slots)
     rest: dict[str, Any] = {"categories": _categories(dataset, slots)}
     if extras:
         rest["nbannotate"] = {"version": 1, "schema": dataset.schema.to_dict()}
+    image = chosen.index.get_indexer(pd.Index(placed["image"]))
+    annotations = partial(_annotations, placed, image, dataset.schema, path, extras, slots)
 
     if names is None:
         file = path if path.suffix.lower() == ".json" else path / FILE_NAME
-        _dump(file, images, annotations, rest)
+        _dump(file, images, annotations, np.arange(len(placed)), rest)
     else:
         if path.suffix.lower() == ".json":
             raise FormatError(path, "", "a split takes one file each; give the name of a folder")
-        split_of = dict(zip((image["id"] for image in images), names, strict=True))
         for name in (name for name in SPLITS if name in set(names)):
-            _dump(
-                path / f"{name}.json",
-                [image for image in images if split_of[image["id"]] == name],
-                [a for a in annotations if split_of[a["image_id"]] == name],
-                rest,
-            )
-    return WriteReport(path, len(images), len(annotations), _lost(dataset, chosen, labels, extras))
+            mine = np.flatnonzero(names == name).tolist()
+            rows = np.flatnonzero(names[image] == name)
+            _dump(path / f"{name}.json", [images[i] for i in mine], annotations, rows, rest)
+    return WriteReport(path, len(images), len(placed), _lost(dataset, chosen, labels, extras))
+
+
+class _Annotation(msgspec.Struct):
+    id: int
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    area: float
+    iscrowd: int = 0
+    segmentation: Any = msgspec.UNSET
+    keypoints: list[int] | list[float] | msgspec.UnsetType = msgspec.UNSET
+    num_keypoints: int | msgspec.UnsetType = msgspec.UNSET
+    attributes: Any = msgspec.UNSET
+    nbannotate: Any = msgspec.UNSET
 
 
 def _categories(dataset: Dataset, slots: dict[str, int]) -> list[dict[str, Any]]:
@@ -143,83 +160,76 @@ def _images(
 
 def _annotations(
     placed: pd.DataFrame,
-    keys: pd.Index[str],
-    dataset: Dataset,
+    image: NDArray[np.int64],
+    schema: Schema,
     path: Path,
     extras: bool,
     slots: dict[str, int],
-) -> list[dict[str, Any]]:
-    class_id = {c.name: c.id for c in dataset.schema.classes}
-    boxes = placed[BOX].to_numpy()
-    attributes = plain_column(placed["attributes"], path)
-    rows: list[dict[str, Any]] = [
-        # pycocotools: an annotation id of 0 scores AP 0, a missing area or iscrowd is a KeyError.
-        {
-            "id": number,
-            "image_id": image,
-            "category_id": category,
-            "bbox": box,
-            "area": area,
-            "iscrowd": int(bool(values and values.get("iscrowd") is True)),
-        }
-        for number, (image, category, box, area, values) in enumerate(
-            zip(
-                (keys.get_indexer(pd.Index(placed["image"])) + 1).tolist(),
-                placed["label"].astype(object).map(class_id).astype("int64").tolist(),
-                boxes.tolist(),
-                (boxes[:, 2] * boxes[:, 3]).tolist(),
-                attributes,
-                strict=True,
-            ),
-            1,
-        )
-    ]
-    for row in (row for row, value in enumerate(attributes) if value):
-        rows[row]["attributes"] = attributes[row]
+    chosen: NDArray[np.int64],
+) -> list[_Annotation]:
+    """The annotations of the chosen rows; `image` is the position of each row's image."""
+    placed, image = placed.iloc[chosen], image[chosen]
+    class_id = {c.name: c.id for c in schema.classes}
     names: list[str] = placed["label"].astype(object).tolist()
+    boxes = placed[BOX].to_numpy()
+    # pycocotools: an annotation id of 0 scores AP 0, a missing area or iscrowd is a KeyError.
+    rows = list(
+        map(
+            _Annotation,
+            (chosen + 1).tolist(),
+            (image + 1).tolist(),
+            [class_id[name] for name in names],
+            boxes.tolist(),
+            (boxes[:, 2] * boxes[:, 3]).tolist(),
+        )
+    )
+    for row, values in zip(rows, plain_column(placed["attributes"], path), strict=True):
+        if values:
+            row.attributes, row.iscrowd = values, int(values.get("iscrowd") is True)
     # pycocotools wants the key points of each annotation whose category has some.
-    for row in (row for row, name in enumerate(names) if slots and name in slots):
-        rows[row] |= {"keypoints": [0] * 3 * slots[names[row]], "num_keypoints": 0}
-    more = label_extras(placed) if extras else None
+    for row, name in zip(rows, names, strict=True) if slots else ():
+        if name in slots:
+            row.keypoints, row.num_keypoints = [0] * 3 * slots[name], 0
+    if extras:
+        for row, own in zip(rows, label_extras(placed), strict=True):
+            row.nbannotate = own
     kinds: list[str] = placed["kind"].astype(object).tolist()
     geometry = plain_column(placed["geometry"], path)
-    for row in np.flatnonzero(placed["kind"].ne("box").to_numpy()).tolist():
-        kind = kinds[row]
+    for at in np.flatnonzero(placed["kind"].ne("box").to_numpy()).tolist():
         try:
-            shape = _segment(rows[row], kind, geometry[row], slots.get(names[row], 0))
+            shape = _segment(rows[at], kinds[at], geometry[at], slots.get(names[at], 0))
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise FormatError(
-                path, f"label {placed.index[row]!r}", f"{kind}: {error}; mend or delete the label"
+                path,
+                f"label {placed.index[at]!r}",
+                f"{kinds[at]}: {error}; mend or delete the label",
             ) from error
-        if more is not None and shape is not None:
-            more[row] |= shape
-    if more is not None:
-        for annotation, own in zip(rows, more, strict=True):
-            annotation["nbannotate"] = own
+        if extras and shape is not None:
+            rows[at].nbannotate |= shape
     return rows
 
 
-def _segment(row: dict[str, Any], kind: str, geometry: Any, slots: int) -> dict[str, Any] | None:
+def _segment(row: _Annotation, kind: str, geometry: Any, slots: int) -> dict[str, Any] | None:
     """Set the annotation's shape; what of it the annotation does not hold comes back."""
     if kind == "keypoints" and geometry:
-        row["keypoints"] = _coco_keypoints.flat(geometry, slots)
-        row["num_keypoints"] = sum(1 for point in geometry if point[2])
-        whole = len(geometry) == slots and row["num_keypoints"]
+        row.keypoints = _coco_keypoints.flat(geometry, slots)
+        row.num_keypoints = sum(1 for point in geometry if point[2])
+        whole = len(geometry) == slots and row.num_keypoints
         return None if whole else {"kind": kind, "geometry": geometry}
     if kind == "polygon" and geometry:
         parts = rings(geometry)
         # Fewer than three points fail in pycocotools, and two points are taken for a box.
         if all(len(part) >= 3 for part in parts):
-            row["segmentation"] = [[*map(float, chain.from_iterable(part))] for part in parts]
-            row["area"] = sum(ring_area(part) for part in parts)
+            row.segmentation = [[*map(float, chain.from_iterable(part))] for part in parts]
+            row.area = sum(ring_area(part) for part in parts)
             bare = parts == [geometry]
             return {"ring": True} if bare else None
     if kind == "mask" and geometry:
         counts = geometry["counts"]
         # pycocotools' encoder gives bytes, which JSON has not.
         counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
-        row["segmentation"] = {"size": geometry["size"], "counts": counts}
-        row["area"] = rle_area(row["segmentation"])
+        row.segmentation = {"size": geometry["size"], "counts": counts}
+        row.area = rle_area(row.segmentation)
         return None
     # The segmentation stays out: an empty one breaks pycocotools' annToMask.
     return {"kind": kind} | ({"geometry": geometry} if geometry else {})
@@ -228,13 +238,21 @@ def _segment(row: dict[str, Any], kind: str, geometry: Any, slots: int) -> dict[
 def _dump(
     file: Path,
     images: list[dict[str, Any]],
-    annotations: list[dict[str, Any]],
+    annotations: Callable[[NDArray[np.int64]], list[_Annotation]],
+    rows: NDArray[np.int64],
     rest: dict[str, Any],
 ) -> None:
-    content: dict[str, Any] = {"info": {"description": "written by nbannotate"}, "licenses": []}
-    content |= {"images": images, "annotations": annotations} | rest
+    def parts() -> Iterator[bytes]:
+        head = {"info": {"description": "written by nbannotate"}, "licenses": [], "images": images}
+        yield msgspec.json.encode(head | rest)[:-1] + b',"annotations":['
+        # Some at a time: all of a million at once would take a gigabyte.
+        for start in range(0, len(rows), _AT_ONCE):
+            some = annotations(rows[start : start + _AT_ONCE])
+            yield b"," * bool(start) + msgspec.json.encode(some)[1:-1]
+        yield b"]}"
+
     try:
-        write_atomic(file, msgspec.json.encode(content))
+        write_atomic(file, parts())
     except UnicodeEncodeError as error:
         raise FormatError(file, "", f"a name is not Unicode text ({error}); rename it") from error
 

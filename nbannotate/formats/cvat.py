@@ -33,7 +33,7 @@ from nbannotate.formats._extras import (
 )
 from nbannotate.formats._files import sizes, write_atomic
 from nbannotate.formats._outgoing import Label, Outgoing
-from nbannotate.formats._tables import Only, count_lost, reviewed
+from nbannotate.formats._tables import Only, count_lost, on_images, reviewed
 from nbannotate.formats._values import as_text
 from nbannotate.formats._xml import content, legal, value
 
@@ -80,7 +80,7 @@ def write(
     if path.suffix.lower() != ".xml" or path.is_dir():
         raise FormatError(path, "", "CVAT is one XML file; give a name that ends in .xml")
     chosen = dataset.images[reviewed(dataset, _KINDS, only)]
-    labels = dataset.labels[dataset.labels["image"].isin(chosen.index)]
+    labels = on_images(dataset, chosen)
     kept = {"attributes", *(("frame", "track") if video else ())}
     if extras:
         kept |= {*LABEL_EXTRAS, "source"}

@@ -48,6 +48,7 @@ from nbannotate.formats._tables import (
     Split,
     count_lost,
     infer_attributes,
+    on_images,
     refuse_bad_boxes,
     reviewed,
     split_names,
@@ -113,7 +114,7 @@ def write(
     path = Path(path)
     refuse_other_export(path, "dota")
     chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
-    on_chosen = dataset.labels[dataset.labels["image"].isin(chosen.index)]
+    on_chosen = on_images(dataset, chosen)
     labels = on_chosen[on_chosen["kind"].isin(PLACED_KINDS)]
     refuse_bad_boxes(labels, path)
     lost = losses(

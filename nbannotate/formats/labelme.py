@@ -53,7 +53,7 @@ from nbannotate.formats._files import (
 from nbannotate.formats._labelme_read import SCHEMA_FILE, json_files, read, side_file
 from nbannotate.formats._labelme_shapes import is_flag_or_group, native_shapes
 from nbannotate.formats._outgoing import Outgoing
-from nbannotate.formats._tables import Only, Split, reviewed, split_names
+from nbannotate.formats._tables import Only, Split, on_images, reviewed, split_names
 
 _VERSION = "5.5.0"
 _KINDS = (*PLACED_KINDS, "tag")
@@ -116,7 +116,7 @@ def write(
     if path.suffix.lower() == ".json":
         raise FormatError(path, "", "LabelMe takes one file an image; give the name of a folder")
     chosen = dataset.images[reviewed(dataset, _KINDS, only)]
-    labels = dataset.labels[dataset.labels["image"].isin(chosen.index)]
+    labels = on_images(dataset, chosen)
     lost = _lost(dataset, chosen, labels, extras)
     size = sizes(chosen, base, path)
     where = require_files(chosen, base, path) if embed or copy != "none" else None

@@ -24,7 +24,7 @@ from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import _pictures, _voc_masks
 from nbannotate.formats._extras import losses
-from nbannotate.formats._files import Copy, new_folder, sizes
+from nbannotate.formats._files import Copy, new_folder, sizes, write_many
 from nbannotate.formats._pixels import mask_pixels
 from nbannotate.formats._side import (
     SIDE_FILE,
@@ -38,6 +38,7 @@ from nbannotate.formats._tables import (
     Only,
     Split,
     count_lost,
+    on_images,
     refuse_bad_boxes,
     reviewed,
     split_names,
@@ -122,7 +123,7 @@ def write(
         raise FormatError(path, "", f"based={based!r}; use 1, or 0 for corners that start at 0")
     refuse_other_export(path, "voc")
     chosen = dataset.images[reviewed(dataset, PLACED_KINDS, only)]
-    on_chosen = dataset.labels[dataset.labels["image"].isin(chosen.index)]
+    on_chosen = on_images(dataset, chosen)
     labels = on_chosen[on_chosen["kind"].isin(PLACED_KINDS)]
     refuse_bad_boxes(labels, path)
     lost = losses(
@@ -141,15 +142,15 @@ def write(
         (out / "Annotations").mkdir()
         source = "1-based inclusive corners" if based else "0-based corners"
         stems = pictures.stems
-        for image, text in objects.texts():
-            head = _HEAD % (
-                content(pictures.names[image]), source, *size[image], image in objects.masks
-            )  # fmt: skip
-            # An open of its own: Path.open takes twice as long, and there is one file an image.
-            with open(  # noqa: PTH123
-                f"{out}/Annotations/{stems[image]}.xml", "w", encoding="utf-8", newline="\n"
-            ) as file:
-                file.write(f"{head}{text}</annotation>\n")
+
+        def whole(image: int, text: str) -> str:
+            name, masked = content(pictures.names[image]), image in objects.masks
+            return f"{_HEAD % (name, source, *size[image], masked)}{text}</annotation>\n"
+
+        write_many(
+            (f"{out}/Annotations/{stems[image]}.xml", whole(image, text))
+            for image, text in objects.texts()
+        )
         _write_masks(out, objects, stems, size, _voc_masks.numbers(list(names)), path, lost)
         listed = ["trainval"] * len(chosen) if splits is None else splits
         write_lists(out / "ImageSets" / "Main", stems, listed)

@@ -36,6 +36,7 @@ from nbannotate.formats._files import (
     require_files,
     safe_paths,
     sizes,
+    write_many,
 )
 from nbannotate.formats._tables import (
     Only,
@@ -152,15 +153,12 @@ def write(
         for name in dict.fromkeys(["train", *folders]):
             (out / "images" / name).mkdir(parents=True)
             (out / "labels" / name).mkdir(parents=True)
-        made = set[Path]()
+        stems = [f"{a}/{b.rpartition('.')[0]}" for a, b in zip(folders, written, strict=True)]
+        for folder in dict.fromkeys(stem.rpartition("/")[0] for stem in stems):
+            inside(out, f"labels/{folder}", path).mkdir(parents=True, exist_ok=True)
+        labels = (f"{out}/labels/{stem}.txt" for stem in stems)
+        write_many(zip(labels, text, strict=True))
         for row, (folder, name) in enumerate(zip(folders, written, strict=True)):
-            label = out / "labels" / folder / f"{name.rpartition('.')[0]}.txt"
-            if label.parent not in made:
-                inside(out, str(label.relative_to(out)), path)
-                label.parent.mkdir(parents=True, exist_ok=True)
-                made.add(label.parent)
-            with label.open("w", encoding="ascii", newline="\n") as file:
-                file.write(text[row])
             if files is not None:
                 target = out / "images" / folder / name
                 if converted[row]:
