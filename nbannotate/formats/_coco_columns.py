@@ -32,6 +32,8 @@ class Columns:
         What takes those that are no rows.
     keypoints
         Whether an annotation that has both key points and an outline is the key points.
+    what
+        What the file calls the list, for errors.
 
     Attributes
     ----------
@@ -59,6 +61,7 @@ class Columns:
         classes: Iterable[Any],
         problems: Problems,
         keypoints: bool,
+        what: str,
     ) -> None:
         self._parts = parts
         self._keypoints = keypoints
@@ -71,7 +74,7 @@ class Columns:
         self.left_out = 0
         self.ids: list[Any] = []
         columns: list[list[NDArray[Any]]] = [[], [], [], [], []]
-        for places, found in rows(parts, Annotation, problems, "annotations"):
+        for places, found in rows(parts, Annotation, problems, what):
             values = (np.array(places, dtype=np.int64), *self._columns(found))
             for column, part in zip(columns, values, strict=True):
                 column.append(part)

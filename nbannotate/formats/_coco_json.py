@@ -13,15 +13,26 @@ from nbannotate.errors import FormatError
 from nbannotate.formats._json import load
 from nbannotate.formats._tables import Problems
 
+CHECKED = ("neg_category_ids", "not_exhaustive_category_ids")
+"""Of an LVIS image: classes known not to be there, and those of which not all are labelled."""
+
 _Id = int | str | float
 
 
 class Image(msgspec.Struct):
     id: _Id
-    file_name: str
+    file_name: str | None = None
     width: float | None = None
     height: float | None = None
+    coco_url: str | None = None
+    neg_category_ids: list[int] | None = None
+    not_exhaustive_category_ids: list[int] | None = None
     nbannotate: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The file name; of LVIS, which has addresses only, the folder and the name."""
+        return self.file_name or "/".join((self.coco_url or "").split("/")[-2:])
 
 
 class Category(msgspec.Struct):
@@ -77,6 +88,16 @@ def decode(path: Path) -> File | _LooseFile:
         raise _invalid(path, error) from error
     except RecursionError as error:
         raise FormatError(path, "", "is nested too deeply; write the file anew") from error
+
+
+def decode_results(path: Path) -> list[msgspec.Raw]:
+    """The results, a list of what is like annotations."""
+    try:
+        return msgspec.json.decode(load(path), type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(
+            path, "", f"is no JSON list of results ({error}); write the file anew"
+        ) from error
 
 
 def rows(

@@ -6,6 +6,7 @@ import contextlib
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats._coco_columns import Columns
-from nbannotate.formats._coco_json import Image, decode, rows
+from nbannotate.formats._coco_json import CHECKED, Image, decode, decode_results, rows
 from nbannotate.formats._coco_keypoints import names as names_of
 from nbannotate.formats._extras import LABEL_EXTRAS, label_ids
 from nbannotate.formats._files import image_paths
@@ -64,30 +65,55 @@ def read(
     FormatError
         Naming the file, the row as ``annotations[1204]``, and the mend.
     """
-    path = Path(path)
+    return read_family(Path(path), on_error, Ask("coco", images, keypoints))
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is read of a file of COCO's family.
+
+    Parameters
+    ----------
+    name
+        The format's name.
+    images, keypoints
+        As in `read`.
+    split
+        The split of images that have none of their own.
+    results
+        A file whose annotations are read in place of those that are there.
+    """
+
+    name: str
+    images: str | Path | None = None
+    keypoints: bool = True
+    split: str | None = None
+    results: Path | None = None
+
+
+def read_family(path: Path, on_error: OnError, ask: Ask) -> Dataset:
+    """Read a file, or a folder with a file for each split."""
     if not path.exists():
         raise FormatError(path, "", "there is no such file or folder; check the path")
     try:
-        return (
-            _read_file(path, on_error, images, None, keypoints)
-            if path.is_file()
-            else _read_folder(path, on_error, images, keypoints)
-        )
+        if path.is_file():
+            return _read_file(path, on_error, ask)
+        return _read_folder(path, on_error, ask)
     except FormatError:
         raise
     except (ValueError, TypeError, OverflowError) as error:  # in what our writer put aside
         raise FormatError(path, "", f"{error}; mend the file") from error
 
 
-def _read_folder(
-    path: Path, on_error: OnError, images: str | Path | None, keypoints: bool
-) -> Dataset:
+def _read_folder(path: Path, on_error: OnError, ask: Ask) -> Dataset:
     files = json_files(path)
     if not files:
         raise FormatError(path, "", f"holds no {FILE_NAME}, train.json, val.json or test.json")
     parts = [
         _read_file(
-            file, on_error, images, None if file.name == FILE_NAME else _split_of(file), keypoints
+            file,
+            on_error,
+            replace(ask, split=None if file.name == FILE_NAME else _split_of(file)),
         )
         for file in files
     ]
@@ -114,33 +140,32 @@ def _split_of(file: Path) -> str:
 
 
 @collector_off()
-def _read_file(
-    path: Path, on_error: OnError, folder: str | Path | None, split: str | None, keypoints: bool
-) -> Dataset:
-    problems = Problems(path, on_error)
-    labels, table, schema = _tables(path, problems, folder, split, keypoints)
+def _read_file(path: Path, on_error: OnError, ask: Ask) -> Dataset:
+    problems = Problems(path if ask.results is None else ask.results, on_error)
+    labels, table, schema = _tables(path, problems, ask)
     return problems.finish(Dataset(labels, table, schema))
 
 
-def _tables(
-    path: Path, problems: Problems, folder: str | Path | None, split: str | None, keypoints: bool
-) -> tuple[pd.DataFrame, pd.DataFrame, Schema]:
+def _tables(path: Path, problems: Problems, ask: Ask) -> tuple[pd.DataFrame, pd.DataFrame, Schema]:
     """Labels, images and scheme; the file itself does not stay in memory."""
     content = decode(path)
     schema = _schema(content, path)
-    table, ids = _image_rows(content.images, path, folder, problems)
-    if split is not None:
-        table["split"] = table["split"].astype(object).where(table["split"].notna(), split)
-    if content.annotations is None:
+    table, ids = _image_rows(content.images, path, ask.images, problems)
+    if ask.split is not None:
+        table["split"] = table["split"].astype(object).where(table["split"].notna(), ask.split)
+    parts, what = content.annotations, "annotations"
+    if ask.results is not None:
+        parts, what = decode_results(ask.results), ""
+    if parts is None:
         table["status"] = "todo"
     classes = schema.classes
-    columns = Columns(content.annotations or [], ids, [c.id for c in classes], problems, keypoints)
+    columns = Columns(parts or [], ids, [c.id for c in classes], problems, ask.keypoints, what)
     checks = _checks(columns, [c.id for c in classes])
     wrong = np.any([mask for mask, _ in checks], axis=0)
     for row in np.flatnonzero(wrong).tolist():
         why = next(message(row) for mask, message in checks if mask[row])
-        problems.add(f"annotations[{columns.places[row]}]", why)
-    labels = _labels(columns, np.flatnonzero(~wrong), table.index, [c.name for c in classes])
+        problems.add(f"{what}[{columns.places[row]}]", why)
+    labels = _labels(columns, np.flatnonzero(~wrong), table.index, schema, f"import:{ask.name}")
     if columns.left_out:
         warnings.warn(
             f"{path}: the outlines of {columns.left_out} annotations that have key points are left "
@@ -228,22 +253,22 @@ def _image_rows(
         images += found
         places += where
     twice_id = _repeated([image.id for image in images])
-    twice_name = _repeated([image.file_name for image in images])
+    twice_name = _repeated([image.name for image in images])
     side = np.array([[i.width or np.nan, i.height or np.nan] for i in images], float).reshape(-1, 2)
     bad_side = (side < 1).any(axis=1) | np.isinf(side).any(axis=1)
-    nameless = np.array([not image.file_name for image in images], dtype=bool)
+    nameless = np.array([not image.name for image in images], dtype=bool)
     wrong = twice_id | twice_name | bad_side | nameless
     for row in np.flatnonzero(wrong).tolist():
         image = images[row]
         if twice_id[row]:
             why = f"id {image.id!r} stands twice; give each image its own"
         elif twice_name[row] or nameless[row]:
-            why = f"file_name {image.file_name!r} is empty or stands twice; name each file once"
+            why = f"file_name {image.name!r} is empty or stands twice; name each file once"
         else:
             why = f"width {image.width} and height {image.height} are no size in pixels"
         problems.add(f"images[{places[row]}]", why)
     kept = [image for image, bad in zip(images, wrong.tolist(), strict=True) if not bad]
-    names = [image.file_name for image in kept]
+    names = [image.name for image in kept]
     more = [image.nbannotate or {} for image in kept]
     frame = pd.DataFrame(
         side[~wrong], columns=["width", "height"], index=pd.Index(names, dtype="string")
@@ -252,6 +277,10 @@ def _image_rows(
     frame["status"] = [values.get("status", "done") for values in more]
     for column in ("split", "annotator", "seconds", "updated", "note", "unsure"):
         frame[column] = [values.get(column) for values in more]
+    for column in CHECKED:
+        if any(getattr(image, column) is not None for image in kept):
+            lists = [getattr(image, column) for image in kept]
+            frame[column] = pd.Series(lists, frame.index, dtype=object)
     return frame, [image.id for image in kept]
 
 
@@ -264,14 +293,15 @@ def _repeated(values: list[Any]) -> NDArray[np.bool_]:
 
 
 def _labels(
-    rows: Columns, keep: NDArray[np.int64], images: pd.Index[str], names: list[str]
+    rows: Columns, keep: NDArray[np.int64], images: pd.Index[str], schema: Schema, source: str
 ) -> pd.DataFrame:
     """The rows to keep as a labels table."""
+    names = pd.Index([c.name for c in schema.classes])
     labels = pd.DataFrame(rows.boxes[keep], columns=BOX)
     labels["image"] = images.array.take(rows.image[keep])
-    labels["label"] = pd.Categorical.from_codes(rows.code[keep], categories=pd.Index(names))
+    labels["label"] = pd.Categorical.from_codes(rows.code[keep], categories=names)
     labels["score"] = rows.scores[keep]
-    labels["source"] = pd.array(["import:coco"], dtype="string").repeat(len(keep))
+    labels["source"] = pd.array([source], dtype="string").repeat(len(keep))
     if not (rows.shapes or rows.attributes or rows.own):
         return labels
     kept = keep.tolist()
@@ -288,19 +318,18 @@ def _labels(
             labels[column] = pd.Series([values.get(column) for values in own], dtype=object)
         labels["score"] = labels["score"].where(labels["score"].notna(), rows.scores[keep])
         labels["source"] = [
-            values.get("source", "human" if "label_id" in values else "import:coco")
-            for values in own
+            values.get("source", "human" if "label_id" in values else source) for values in own
         ]
         labels["label_id"] = label_ids([values.get("label_id") for values in own])
     return labels
 
 
 def _kind(shape: tuple[str, Any] | None, own: dict[str, Any]) -> Any:
-    return shape[0] if shape else own.get("kind", "box")
+    return own.get("kind") or (shape[0] if shape else "box")
 
 
 def _geometry(shape: tuple[str, Any] | None, own: dict[str, Any]) -> Any:
-    if "geometry" in own or not shape:
+    if "geometry" in own or not shape or own.get("kind") == "box":
         return own.get("geometry")
     _, parts = shape
     return parts[0] if own.get("ring") and len(parts) == 1 else parts
