@@ -16,6 +16,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.formats._ellipses import ellipse_ring
 from nbannotate.formats._pixels import mask_pixels, mask_rle
+from nbannotate.formats._raster import FILLED
 from nbannotate.formats._rows import keypoints_bounds
 from nbannotate.formats._shapes import bounds, rle_bounds
 
@@ -209,6 +210,31 @@ def shape_datasets(draw: st.DrawFn) -> Dataset:
     labels["geometry"] = pd.Series([s[1] for _, _, s in rows], dtype=object)
     images = pd.DataFrame({"width": 640, "height": 480, "status": "done"}, index=keys)
     return Dataset(labels, images, Schema(classes=classes))
+
+
+def filled(dataset: Dataset) -> Dataset:
+    """Only the labels that cover pixels."""
+    return Dataset(dataset.labels[dataset.labels["kind"].isin(FILLED)], dataset.images,
+                   dataset.schema)  # fmt: skip
+
+
+def layers() -> Dataset:
+    """A box under a polygon, a mask beside them, and an image without labels; 30 × 20 pixels."""
+    pixels = np.zeros((20, 30), dtype=bool)
+    pixels[12:15, 20:25] = True
+    pixels[13, 22] = False
+    labels = pd.DataFrame(
+        {
+            "image": "a.jpg",
+            "label": ["road", "car", "tree"],
+            "kind": ["box", "polygon", "mask"],
+            "x": [2.0, 5, 20], "y": [3.0, 5, 12], "width": [16.0, 6, 5], "height": [10.0, 4, 3],
+        }
+    )  # fmt: skip
+    ring = [[5.0, 5.0], [11.0, 5.0], [11.0, 9.0], [5.0, 9.0]]
+    labels["geometry"] = pd.Series([None, [ring], mask_rle(pixels)], dtype=object)
+    images = pd.DataFrame({"width": 30, "height": 20, "status": "done"}, index=["a.jpg", "no.jpg"])
+    return Dataset(labels, images, Schema(classes=["car", "road", "tree"]))
 
 
 def assert_alike(got: Dataset, wanted: Dataset, *, ids: bool = True, atol: float = 1e-6) -> None:
