@@ -166,7 +166,7 @@ class Coming:
         """
         own = own if isinstance(own, dict) else {}
         key = own.get("image", name)
-        if not isinstance(key, str) or not key.strip():
+        if not isinstance(key, str) or not key:
             self.problems.add(where, "names no image; give its file name")
             return None
         if key in self.images:

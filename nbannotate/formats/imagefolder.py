@@ -34,6 +34,7 @@ from nbannotate.formats._files import (
     upright_size,
 )
 from nbannotate.formats._reading import has_label_files
+from nbannotate.formats._side import SIDE_FILE
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
@@ -298,6 +299,8 @@ def sniff(path: Path) -> bool:
         return False
     if (path / CLASSES_FILE).is_file() and "folders" in _classes_file(path):
         return True
+    if (path / SIDE_FILE).is_file() or (path / "masks").is_dir() or (path / "ann_dir").is_dir():
+        return False  # an export in another format, or masks
     if any(path.glob("*.yaml")) or (path / "labels").is_dir() or any(path.glob("*/labels")):
         return False
     if has_label_files(path):
