@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 # Its other requirements (opencv with a GUI, polars, torchvision's right build) are not imported
 # for that. PyTorch's CPU build is enough: PIP_EXTRA_INDEX_URL may name an index that has it.
 CONSUMERS := torch==2.13.0 opencv-python-headless psutil pyyaml requests
-CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0 lvis==0.5.3
+CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0 lvis==0.5.3 cityscapesscripts==2.3.0 pyquaternion==0.9.9
 
 # Readers of other tools, which want older packages than ours and so an environment of their own.
 READERS := datumaro==1.13.12 label-studio-sdk==2.1.2

@@ -104,8 +104,8 @@ def read_indices(path: Path) -> tuple[Indices, str]:
     return values, mode
 
 
-def indexed_png(numbers: Indices, colours: Mapping[int, str]) -> bytes:
-    """A PNG of those numbers: with a palette up to 255, else of 16 bits.
+def indexed_png(numbers: Indices, colours: Mapping[int, str], *, deep: bool = False) -> bytes:
+    """A PNG of those numbers: up to 255 with a palette if there are colours; else of 16 bits.
 
     Parameters
     ----------
@@ -113,17 +113,20 @@ def indexed_png(numbers: Indices, colours: Mapping[int, str]) -> bytes:
         From 0 to 65535.
     colours
         Of numbers up to 255, as ``#rrggbb``.
+    deep
+        Whether it has 16 bits in any case.
     """
     sink = io.BytesIO()
-    if numbers.max(initial=0) > 255:
+    if deep or numbers.max(initial=0) > 255:
         Image.fromarray(numbers.astype(np.uint16)).save(sink, format="PNG")
         return sink.getvalue()
     image = Image.fromarray(numbers.astype(np.uint8))
-    palette = np.zeros((256, 3), dtype=np.uint8)
-    for number, colour in colours.items():
-        if number < 256:
-            palette[number] = list(bytes.fromhex(colour.removeprefix("#")))
-    image.putpalette(palette.ravel().tolist())
+    if colours:
+        palette = np.zeros((256, 3), dtype=np.uint8)
+        for number, colour in colours.items():
+            if number < 256:
+                palette[number] = list(bytes.fromhex(colour.removeprefix("#")))
+        image.putpalette(palette.ravel().tolist())
     image.save(sink, format="PNG")
     return sink.getvalue()
 
