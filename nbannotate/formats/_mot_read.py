@@ -84,6 +84,8 @@ def read(
     path = Path(path)
     if not path.exists():
         raise FormatError(path, "", "there is no such file or folder; check the path")
+    if file not in (None, "gt", "det"):
+        raise FormatError(path, "", f"file={file!r}; use 'gt' or 'det'")
     sequences = find(path, file)
     if not sequences:
         raise FormatError(

@@ -18,7 +18,7 @@ from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import upright_size
 from nbannotate.formats._json import LARGEST_FILE, blamed, check_side
-from nbannotate.formats._reading import images_by_stem
+from nbannotate.formats._reading import images_by_stem, read_text
 from nbannotate.formats._rows import scheme
 from nbannotate.formats._side import read_side, texts
 from nbannotate.formats._tables import SPLIT_NAMES, OnError, Problems
@@ -34,6 +34,8 @@ FLAGS = {
 
 CORNERS = ("XMin", "XMax", "YMin", "YMax")
 _SEEN_BY_PEOPLE = ("xclick", "freeform", "activemil", "verification", "crowdsource-verification")
+META = "images.meta"
+_META_LINE = re.compile(r"(.*\S) +([0-9]{1,6}) +([0-9]{1,6}) *")
 _SUBSET = re.compile(r"(?:oidv[0-9]+-)?([a-z]+)-.*")
 
 
@@ -160,8 +162,8 @@ class _Reader:
     def _lists(self) -> pd.DataFrame:
         """The lists of images: split and rotation by their ids."""
         parts = []
-        own = self.folder / "image_ids_and_rotation.csv"
-        for file in (*sorted(self.folder.glob("*with-rotation.csv")), own):
+        kinds = ("*with-rotation.csv", "*image_ids_and_rotation.csv")
+        for file in (file for kind in kinds for file in sorted(self.folder.glob(kind))):
             if file.is_file() and "ImageID" in header(file):
                 table = _load(file).drop_duplicates("ImageID").set_index("ImageID")
                 parts.append(table.reindex(columns=["Subset", "Rotation"]))
@@ -244,7 +246,7 @@ class _Reader:
             known |= {stem.rpartition("/")[2]: None for stem, n in files.items() if n not in used}
         keys, sizes = texts(self.side, "keys"), self.side.get("sizes")
         subsets, turns = self.listed["Subset"].to_dict(), self.listed["Rotation"].to_dict()
-        own_sizes = sizes if isinstance(sizes, dict) else {}
+        own_sizes = self._meta() | (sizes if isinstance(sizes, dict) else {})
         split_is_ours = self.side.get("split") is not False
         found = []
         for one in known:
@@ -272,6 +274,18 @@ class _Reader:
         if table["rotation"].isna().all():
             return table.drop(columns="rotation")
         return table.astype({"rotation": "Int64"})
+
+    def _meta(self) -> dict[str, Any]:
+        """Sizes in ``images.meta``, as CVAT and datumaro write it: id, height and width a line."""
+        file = self.folder / META
+        found: dict[str, Any] = {}
+        for line in read_text(file).splitlines() if file.is_file() else ():
+            match = _META_LINE.fullmatch(line)
+            if match:
+                name = match[1].strip()
+                quoted = len(name) > 1 and name[0] == name[-1] and name[0] in "'\""
+                found[name[1:-1] if quoted else name] = [int(match[3]), int(match[2])]
+        return found
 
     def _size(
         self, one: str, file: Path | None, own: Any, is_needed: bool

@@ -10,6 +10,7 @@ that datumaro reads. ``nbannotate.json`` holds the scheme, keys and sizes.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from nbannotate.errors import FormatError
 from nbannotate.formats import _pictures
 from nbannotate.formats._extras import losses
 from nbannotate.formats._files import Copy, new_folder, sizes
-from nbannotate.formats._openimages_read import CORNERS, FLAGS, label_files, read
+from nbannotate.formats._openimages_read import CORNERS, FLAGS, META, label_files, read
 from nbannotate.formats._side import SIDE_FILE, refuse_other_export, write_side
 from nbannotate.formats._tables import (
     Only,
@@ -135,6 +136,10 @@ def write(
             for one, subset, turn in zip(ids, subsets, turns, strict=True)
         ]
         _put(folder / "image_ids_and_rotation.csv", [_IMAGE, *listed])
+        # By it datumaro makes pixels of places where the images are not there.
+        sides = zip(ids, size.tolist(), strict=True)
+        meta = "".join(f"{shlex.quote(one)} {height} {width}\n" for one, (width, height) in sides)
+        (folder / META).write_text(meta, encoding="utf-8", newline="\n")
         pictures.place(
             (out / "images" / s / n for s, n in zip(subsets, pictures.names, strict=True)), copy
         )

@@ -163,9 +163,7 @@ print(json.dumps([[item.id, item.subset, a.type.name, names[a.label],
 
 
 def test_datumaro_reads_the_same_labels(tmp_path):
-    for key in ("a.jpg", "b.jpg", "none.jpg"):
-        save_image(tmp_path / "src" / key)
-    pets().to_openimages(tmp_path / "o", root=tmp_path / "src")
+    pets().to_openimages(tmp_path / "o", copy="none")
 
     found = run(DATUMARO, tmp_path / "o")
     assert [row[:4] for row in found] == [
@@ -207,6 +205,15 @@ def test_a_file_without_flags_or_images_takes_a_size(tmp_path):
     back = registry.read(tmp_path / "x.csv", size=(100, 50))
     np.testing.assert_allclose(back.labels[BOX], [[10, 10, 40, 30]])
     assert back.images.index.tolist() == ["abc.jpg"]
+
+
+def test_sizes_that_cvat_writes_are_used(tmp_path):
+    (tmp_path / "default-annotations-bbox.csv").write_text(
+        HEADER + "my a,x,c,1,0.1,0.5,0.2,0.8,0,0,0,0,0\nb,x,c,1,0,1,0,1,0,0,0,0,0\n"
+    )
+    (tmp_path / "images.meta").write_text("'my a' 50 100\nb 7 8\nodd\n")
+    back = registry.read(tmp_path)
+    np.testing.assert_allclose(back.labels[BOX], [[10, 10, 40, 30], [0, 0, 8, 7]])
 
 
 def test_labels_that_were_verified_to_be_absent_are_none(tmp_path):
