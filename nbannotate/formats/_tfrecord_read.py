@@ -147,6 +147,9 @@ class _Reader:
         name = name or next(iter(_texts(features.get("image/source_id"))), "") or where
         path = {} if self.images is None else {"path": str(self.images / name)}
         if ours is not None:
+            if ours.get("width") is None:
+                width, height = self._size(features, is_needed=False)
+                ours |= {"width": width, "height": height} if width else {}
             return msgspec.json.encode(ours | path)
         if len({len(side) for side in sides}) > 1:
             raise ValueError("its lists of xmin, ymin, xmax and ymax are not equally long")

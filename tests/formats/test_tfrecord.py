@@ -87,7 +87,9 @@ def test_another_reader_sees_the_same(tmp_path):
 
     save_image(tmp_path / "src/a.jpg")
     save_image(tmp_path / "src/no.jpg")
-    pets().to_tfrecord(tmp_path / "t", root=tmp_path / "src")
+    dataset = Dataset(pets().labels, pets().images.assign(width=None, height=None), pets().schema)
+    dataset.to_tfrecord(tmp_path / "t", root=tmp_path / "src")
+    assert registry.read(tmp_path / "t").images["width"].tolist() == [60, 60]
     first, second = tfrecord_loader(str(tmp_path / "t/data.tfrecord"), None)
 
     assert bytes(first["image/encoded"]) == (tmp_path / "src/a.jpg").read_bytes()
