@@ -377,6 +377,8 @@ def _shapes(corners: NDArray[np.float64], shape: str) -> pd.DataFrame:
 
 def sniff(path: Path) -> bool:
     """Whether the path leads to label files whose lines have DOTA's columns."""
+    if path.name in ("gt.txt", "det.txt"):
+        return False  # MOT's, which numbers of DOTA's columns stand in if spaces separate them
     lines = first_lines(path, LAYOUT)
     if not lines:
         return path.is_dir() and any(

@@ -40,14 +40,15 @@ def test_every_format_says_what_it_carries():
     ("name", "target"),
     [("coco", "x.json"), ("coco", "folder"), ("createml", "x.json"), ("via", "x.json"),
      ("label_studio", "x.json"), ("cvat", "x.xml"), ("csv", "x.csv"), ("parquet", "x.parquet"),
-     ("parquet", "folder"), ("dota", "folder"), ("kitti", "folder"), ("voc", "folder"),
-     ("yolo", "folder")],
+     ("parquet", "folder"), ("dota", "folder"), ("kitti", "folder"), ("mot", "folder"),
+     ("openimages", "folder"), ("tfrecord", "folder"), ("voc", "folder"), ("yolo", "folder")],
 )  # fmt: skip
 def test_exactly_one_format_knows_its_own_files(tmp_path, name, target):
     dataset = everything()
     for key in dataset.images.index:
         save_image(tmp_path / "src" / key)
-    more = {"root": tmp_path / "src"} if name in ("dota", "kitti", "voc", "yolo") else {}
+    folders = ("dota", "kitti", "mot", "openimages", "tfrecord", "voc", "yolo")
+    more = {"root": tmp_path / "src"} if name in folders else {}
     images = dataset.images.assign(split="train")
     Dataset(dataset.labels, images).write(tmp_path / target, format=name, **more)
     knows = [n for n in registry.names() if registry.find(n).sniff(tmp_path / target)]
