@@ -347,7 +347,7 @@ def test_export_of_all_has_images_to_do_and_overwrites_when_told(made, tmp_path,
         (["--format", "csv", "--all"], "format csv takes no --all"),
         (["--format", "parquet", "--images", "x"], "format parquet takes no --images"),
         (["--format", "coco", "--seed", "1"], "--seed is for --split"),
-        (["--format", "cocoa"], "no format 'cocoa'; there are coco, c"),
+        (["--format", "cocoa"], "no format 'cocoa'; there are c"),
         (["--format", "coco", "--split", ".5,.9"], "are not 1 to 3 parts of 1"),
     ],
 )

@@ -41,13 +41,17 @@ def test_every_format_says_what_it_carries():
     [("coco", "x.json"), ("coco", "folder"), ("createml", "x.json"), ("via", "x.json"),
      ("label_studio", "x.json"), ("cvat", "x.xml"), ("csv", "x.csv"), ("parquet", "x.parquet"),
      ("parquet", "folder"), ("dota", "folder"), ("kitti", "folder"), ("mot", "folder"),
-     ("openimages", "folder"), ("tfrecord", "folder"), ("voc", "folder"), ("yolo", "folder")],
+     ("openimages", "folder"), ("tfrecord", "folder"), ("voc", "folder"), ("yolo", "folder"),
+     ("jsonl", "x.jsonl"), ("lvis", "x.json"), ("coco_results", "x.json"),
+     ("coco_panoptic", "folder"), ("masks", "folder"), ("cityscapes", "folder"),
+     ("webdataset", "folder")],
 )  # fmt: skip
 def test_exactly_one_format_knows_its_own_files(tmp_path, name, target):
     dataset = everything()
     for key in dataset.images.index:
         save_image(tmp_path / "src" / key)
-    folders = ("dota", "kitti", "mot", "openimages", "tfrecord", "voc", "yolo")
+    folders = ("cityscapes", "coco_panoptic", "dota", "kitti", "masks", "mot", "openimages",
+               "tfrecord", "voc", "webdataset", "yolo")  # fmt: skip
     more = {"root": tmp_path / "src"} if name in folders else {}
     images = dataset.images.assign(split="train")
     Dataset(dataset.labels, images).write(tmp_path / target, format=name, **more)
