@@ -42,7 +42,8 @@ def test_every_format_says_what_it_carries():
      ("label_studio", "x.json"), ("cvat", "x.xml"), ("csv", "x.csv"), ("parquet", "x.parquet"),
      ("parquet", "folder"), ("dota", "folder"), ("kitti", "folder"), ("mot", "folder"),
      ("openimages", "folder"), ("tfrecord", "folder"), ("voc", "folder"), ("yolo", "folder"),
-     ("jsonl", "x.jsonl"), ("lvis", "x.json"), ("coco_results", "x.json"),
+     ("jsonl", "x.jsonl"),
+     ("multilabel_csv", "x.csv"), ("lvis", "x.json"), ("coco_results", "x.json"),
      ("coco_panoptic", "folder"), ("masks", "folder"), ("cityscapes", "folder"),
      ("webdataset", "folder")],
 )  # fmt: skip
