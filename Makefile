@@ -15,8 +15,10 @@ PYTEST_ARGS ?=
 CONSUMERS := torch==2.13.0 opencv-python-headless psutil pyyaml requests
 CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0 lvis==0.5.3 cityscapesscripts==2.3.0 pyquaternion==0.9.9
 
-# Readers of other tools, which want older packages than ours and so an environment of their own.
+# Readers of other tools, which want older packages than ours, and than each other, and so
+# environments of their own.
 READERS := datumaro==1.13.12 label-studio-sdk==2.1.2
+SUPERVISELY := supervisely==6.74.51
 
 export YOLO_CONFIG_DIR := $(CURDIR)/$(VENV)/share/ultralytics
 
@@ -76,9 +78,10 @@ $(VENV)/.consumers: Makefile | $(VENV)/.test
 	@touch $@
 
 $(VENV)/.readers: Makefile | $(VENV)/pyvenv.cfg
-	@echo "installing $(READERS) into $(VENV)/readers"
-	@$(PYTHON) -m venv $(VENV)/readers
+	@echo "installing $(READERS) $(SUPERVISELY) into $(VENV)/readers and $(VENV)/supervisely"
+	@$(PYTHON) -m venv $(VENV)/readers; $(PYTHON) -m venv $(VENV)/supervisely
 	@$(VENV)/readers/bin/python -m pip --disable-pip-version-check install --quiet $(READERS)
+	@$(VENV)/supervisely/bin/python -m pip --disable-pip-version-check install --quiet $(SUPERVISELY)
 	@touch $@
 
 $(VENV)/.typescript: Makefile | $(VENV)/.test

@@ -1,4 +1,4 @@
-"""Readers of other tools, run in the environment of their own that `make test` puts them in."""
+"""Readers of other tools, run in environments of their own that `make test` puts them in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PYTHON = Path(sys.prefix) / "readers" / "bin" / "python"
 
-
-def run(code: str, *args: object) -> Any:
+def run(code: str, *args: object, environment: str = "readers") -> Any:
     """What the code prints in its last line, as JSON.
 
     Parameters
@@ -20,9 +18,12 @@ def run(code: str, *args: object) -> Any:
         Python that datumaro and label-studio-sdk can be imported in.
     *args
         Its ``sys.argv[1:]``.
+    environment
+        ``"supervisely"``: where that can be imported instead.
     """
+    python = Path(sys.prefix) / environment / "bin" / "python"
     done = subprocess.run(
-        [str(PYTHON), "-c", code, *map(str, args)], capture_output=True, text=True, check=False
+        [str(python), "-c", code, *map(str, args)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

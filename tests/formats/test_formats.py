@@ -45,14 +45,14 @@ def test_every_format_says_what_it_carries():
      ("jsonl", "x.jsonl"),
      ("multilabel_csv", "x.csv"), ("lvis", "x.json"), ("coco_results", "x.json"),
      ("coco_panoptic", "folder"), ("masks", "folder"), ("cityscapes", "folder"),
-     ("webdataset", "folder")],
+     ("webdataset", "folder"), ("supervisely", "folder"), ("labelme", "folder")],
 )  # fmt: skip
 def test_exactly_one_format_knows_its_own_files(tmp_path, name, target):
     dataset = everything()
     for key in dataset.images.index:
         save_image(tmp_path / "src" / key)
-    folders = ("cityscapes", "coco_panoptic", "dota", "kitti", "masks", "mot", "openimages",
-               "tfrecord", "voc", "webdataset", "yolo")  # fmt: skip
+    folders = ("cityscapes", "coco_panoptic", "dota", "kitti", "labelme", "masks", "mot",
+               "openimages", "supervisely", "tfrecord", "voc", "webdataset", "yolo")  # fmt: skip
     more = {"root": tmp_path / "src"} if name in folders else {}
     images = dataset.images.assign(split="train")
     Dataset(dataset.labels, images).write(tmp_path / target, format=name, **more)
