@@ -12,8 +12,8 @@ PYTEST_ARGS ?=
 # The consumers' side of our YOLO writer: ultralytics' own checker and reader of data sets.
 # Its other requirements (opencv with a GUI, polars, torchvision's right build) are not imported
 # for that. PyTorch's CPU build is enough: PIP_EXTRA_INDEX_URL may name an index that has it.
-CONSUMERS := torch==2.13.0 opencv-python-headless psutil pyyaml requests
-CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0 lvis==0.5.3 cityscapesscripts==2.3.0 pyquaternion==0.9.9
+CONSUMERS := torch==2.13.0 opencv-python-headless psutil pyyaml requests shapely
+CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0 lvis==0.5.3 cityscapesscripts==2.3.0 pyquaternion==0.9.9 paddleocr==2.10.0
 
 # Readers of other tools, which want older packages than ours, and than each other, and so
 # environments of their own.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nbannotate.errors import FormatError
@@ -74,3 +75,13 @@ def has_label_files(folder: Path) -> bool:
             elif suffix in (".xml", ".txt", ".json") or name == "seqinfo.ini":
                 others.add(stem)
     return "seqinfo" in others or not images.isdisjoint(others)
+
+
+def image_below(name: str, folders: Iterable[Path]) -> Path | None:
+    """The image of that name in the first of the folders that has it and that it does not leave."""
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError):  # names too long, or with a zero byte
+            file = folder / name
+            if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+                return file
+    return None
