@@ -31,11 +31,14 @@ class Layout:
         Names of the folders of label files, and of images beside them.
     suffix
         The suffix that an image has if it is not there.
+    prefix
+        What the names of label files begin with that those of images do not.
     """
 
     labels: tuple[str, ...]
     images: tuple[str, ...]
     suffix: str
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ class Files:
         beside = folder.parent if place.labels is None else place.root
         image_folder = images or _inner(beside, self._layout.images) or folder
         pictures = images_by_stem(image_folder)
-        files = {name.rpartition(".")[0]: folder / name for name in names}
+        files = {self._stem(name): folder / name for name in names}
         matched = _matched(files, pictures)
         if place.labels is not None:  # a single file is asked for alone
             used = set(matched.values())
@@ -193,6 +196,10 @@ class Files:
             if self._read(row, files.get(stem)):
                 rows.append(row)
         return rows
+
+    def _stem(self, name: str) -> str:
+        start, slash, last = name.rpartition(".")[0].rpartition("/")
+        return f"{start}{slash}{last.removeprefix(self._layout.prefix)}"
 
     def _read(self, row: dict[str, Any], file: Path | None) -> bool:
         """Read the image's size and the label file; False for a file that cannot be read."""
