@@ -15,10 +15,13 @@ PYTEST_ARGS ?=
 CONSUMERS := torch==2.13.0 opencv-python-headless psutil pyyaml requests shapely
 CONSUMERS_NO_DEPS := ultralytics==8.4.190 torchvision==0.28.0 lvis==0.5.3 cityscapesscripts==2.3.0 pyquaternion==0.9.9 paddleocr==2.10.0
 
-# Readers of other tools, which want older packages than ours, and than each other, and so
-# environments of their own.
-READERS := datumaro==1.13.12 label-studio-sdk==2.1.2
-SUPERVISELY := supervisely==6.74.51
+# Readers of other tools, which want older packages than ours, and than each other: each has an
+# environment of its own, .venv/NAME. TRL's checks of data run without PyTorch.
+READERS := readers supervisely trl
+readers := datumaro==1.13.12 label-studio-sdk==2.1.2
+supervisely := supervisely==6.74.51
+trl := transformers==5.24.0 datasets==5.2.0
+trl_no_deps := trl==1.16.0
 
 export YOLO_CONFIG_DIR := $(CURDIR)/$(VENV)/share/ultralytics
 
@@ -37,7 +40,7 @@ demo: $(VENV)/.demo ## open the first notebook on sample photos
 	exec $(BIN)/jupyter lab $$flags --ServerApp.root_dir=notebooks \
 	--LabApp.default_url=/lab/tree/01_quickstart.ipynb
 
-test: lint $(VENV)/.consumers $(VENV)/.readers $(VENV)/.chromium $(VENV)/.postgres ## lint, then every test but the soak tests
+test: lint $(VENV)/.consumers $(READERS:%=$(VENV)/.reader-%) $(VENV)/.chromium $(VENV)/.postgres ## lint, then every test but the soak tests
 	@$(BIN)/pytest --numprocesses=2 --dist=worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.test $(VENV)/.typescript ## ruff, mypy, and TypeScript's check of the JavaScript
@@ -77,11 +80,11 @@ $(VENV)/.consumers: Makefile | $(VENV)/.test
 	@$(PIP) $(CONSUMERS) && $(PIP) --no-deps $(CONSUMERS_NO_DEPS)
 	@touch $@
 
-$(VENV)/.readers: Makefile | $(VENV)/pyvenv.cfg
-	@echo "installing $(READERS) $(SUPERVISELY) into $(VENV)/readers and $(VENV)/supervisely"
-	@$(PYTHON) -m venv $(VENV)/readers; $(PYTHON) -m venv $(VENV)/supervisely
-	@$(VENV)/readers/bin/python -m pip --disable-pip-version-check install --quiet $(READERS)
-	@$(VENV)/supervisely/bin/python -m pip --disable-pip-version-check install --quiet $(SUPERVISELY)
+$(VENV)/.reader-%: Makefile | $(VENV)/pyvenv.cfg
+	@echo "installing $($*) $($*_no_deps) into $(VENV)/$*"
+	@$(PYTHON) -m venv $(VENV)/$*
+	@$(VENV)/$*/bin/python -m pip --disable-pip-version-check install --quiet $($*)
+	@$(if $($*_no_deps),$(VENV)/$*/bin/python -m pip --disable-pip-version-check install --quiet --no-deps $($*_no_deps))
 	@touch $@
 
 $(VENV)/.typescript: Makefile | $(VENV)/.test

@@ -15,11 +15,11 @@ def run(code: str, *args: object, environment: str = "readers") -> Any:
     Parameters
     ----------
     code
-        Python that datumaro and label-studio-sdk can be imported in.
+        Python that the packages of the environment can be imported in.
     *args
         Its ``sys.argv[1:]``.
     environment
-        ``"supervisely"``: where that can be imported instead.
+        Its name in the Makefile.
     """
     python = Path(sys.prefix) / environment / "bin" / "python"
     done = subprocess.run(

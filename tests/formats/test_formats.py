@@ -8,6 +8,7 @@ import os
 import stat
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -45,20 +46,36 @@ def test_every_format_says_what_it_carries():
      ("jsonl", "x.jsonl"),
      ("multilabel_csv", "x.csv"), ("lvis", "x.json"), ("coco_results", "x.json"),
      ("coco_panoptic", "folder"), ("masks", "folder"), ("cityscapes", "folder"),
-     ("webdataset", "folder"), ("supervisely", "folder"), ("labelme", "folder")],
+     ("webdataset", "folder"), ("supervisely", "folder"), ("labelme", "folder"),
+     ("paddleocr", "folder"), ("icdar", "folder")],
 )  # fmt: skip
 def test_exactly_one_format_knows_its_own_files(tmp_path, name, target):
     dataset = everything()
     for key in dataset.images.index:
         save_image(tmp_path / "src" / key)
     folders = ("cityscapes", "coco_panoptic", "dota", "kitti", "labelme", "masks", "mot",
-               "openimages", "supervisely", "tfrecord", "voc", "webdataset", "yolo")  # fmt: skip
+               "openimages", "icdar", "paddleocr", "supervisely", "tfrecord", "voc", "webdataset",
+               "yolo")  # fmt: skip
     more = {"root": tmp_path / "src"} if name in folders else {}
     images = dataset.images.assign(split="train")
     Dataset(dataset.labels, images).write(tmp_path / target, format=name, **more)
     knows = [n for n in registry.names() if registry.find(n).sniff(tmp_path / target)]
 
     assert knows == [name]
+
+
+@pytest.mark.parametrize("target", ["x.jsonl", "folder"])
+@pytest.mark.parametrize("name", ["trl_preference", "trl_unpaired", "trl_stepwise"])
+def test_exactly_one_format_knows_answers(tmp_path, name, target):
+    shape = {"ranks": [1, 2]} if name == "trl_preference" else {"answer": 0, "value": True}
+    if name == "trl_stepwise":
+        shape["step"] = 0
+    kind = "choice" if name == "trl_preference" else "rating"
+    labels = pd.DataFrame({"image": ["q"], "kind": kind, "geometry": [shape], "label": None})
+    images = pd.DataFrame({"prompt": ["?"], "answers": [["a", "b"]]}, index=["q"])
+    Dataset(labels, images).write(tmp_path / target, format=name)
+
+    assert [n for n in registry.names() if registry.find(n).sniff(tmp_path / target)] == [name]
 
 
 def test_unknown_content_lists_the_formats(tmp_path):
