@@ -66,7 +66,7 @@ class Outgoing:
         refuse_bad_boxes(self.labels[self.labels["kind"].isin(PLACED_KINDS)], path)
         self.path = path
         self.kinds: list[str] = self.labels["kind"].astype(object).tolist()
-        self.names: list[str] = self.labels["label"].astype(object).tolist()
+        self.names: list[str] = _or_none(self.labels["label"])
         self.boxes: list[list[float]] = self.labels[BOX].to_numpy().tolist()
         self.geometry = plain_column(self.labels["geometry"], path)
         self.attributes = plain_column(self.labels["attributes"], path)

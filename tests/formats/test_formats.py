@@ -47,16 +47,15 @@ def test_every_format_says_what_it_carries():
      ("multilabel_csv", "x.csv"), ("lvis", "x.json"), ("coco_results", "x.json"),
      ("coco_panoptic", "folder"), ("masks", "folder"), ("cityscapes", "folder"),
      ("webdataset", "folder"), ("supervisely", "folder"), ("labelme", "folder"),
-     ("paddleocr", "folder"), ("icdar", "folder")],
+     ("paddleocr", "folder"), ("icdar", "folder"), ("hf_imagefolder", "folder")],
 )  # fmt: skip
 def test_exactly_one_format_knows_its_own_files(tmp_path, name, target):
     dataset = everything()
     for key in dataset.images.index:
         save_image(tmp_path / "src" / key)
-    folders = ("cityscapes", "coco_panoptic", "dota", "kitti", "labelme", "masks", "mot",
-               "openimages", "icdar", "paddleocr", "supervisely", "tfrecord", "voc", "webdataset",
-               "yolo")  # fmt: skip
-    more = {"root": tmp_path / "src"} if name in folders else {}
+    without_root = ("coco", "parquet")
+    folder = target == "folder" and name not in without_root
+    more = {"root": tmp_path / "src"} if folder else {}
     images = dataset.images.assign(split="train")
     Dataset(dataset.labels, images).write(tmp_path / target, format=name, **more)
     knows = [n for n in registry.names() if registry.find(n).sniff(tmp_path / target)]
