@@ -25,6 +25,7 @@ from nbannotate.formats._coco_json import CHECKED, Image, decode, decode_results
 from nbannotate.formats._coco_keypoints import names as names_of
 from nbannotate.formats._extras import LABEL_EXTRAS, label_ids
 from nbannotate.formats._files import image_paths
+from nbannotate.formats._json import blamed
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
@@ -95,14 +96,10 @@ def read_family(path: Path, on_error: OnError, ask: Ask) -> Dataset:
     """Read a file, or a folder with a file for each split."""
     if not path.exists():
         raise FormatError(path, "", "there is no such file or folder; check the path")
-    try:
+    with blamed(path):  # for what our writer put aside
         if path.is_file():
             return _read_file(path, on_error, ask)
         return _read_folder(path, on_error, ask)
-    except FormatError:
-        raise
-    except (ValueError, TypeError, OverflowError) as error:  # in what our writer put aside
-        raise FormatError(path, "", f"{error}; mend the file") from error
 
 
 def _read_folder(path: Path, on_error: OnError, ask: Ask) -> Dataset:

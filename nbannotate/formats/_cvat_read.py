@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -15,7 +14,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats._cvat_shapes import SHAPES, points_of, shape_of
 from nbannotate.formats._extras import KEY
-from nbannotate.formats._json import blamed
+from nbannotate.formats._json import blamed, parsed
 from nbannotate.formats._one_file import Coming, own_of
 from nbannotate.formats._rows import keypoints_bounds
 from nbannotate.formats._tables import SPLIT_NAMES, OnError, Problems
@@ -301,6 +300,6 @@ def _class(one: dict[str, Any]) -> dict[str, Any]:
 
 def _json(text: str | None) -> dict[str, Any]:
     try:
-        return own_of(json.loads(text)) if text else {}
-    except (ValueError, RecursionError):
+        return own_of(parsed(text)) if text else {}
+    except ValueError:
         return {}

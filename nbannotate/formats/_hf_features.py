@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nbannotate.core.schema import TagGroup
+from nbannotate.formats._json import parsed
 from nbannotate.formats._one_file import own_of
 
 CATEGORIES = ("categories", "category", "labels", "label", "category_id")
@@ -98,9 +99,9 @@ def features_of(file: Path) -> dict[str, Any]:
     """The features in a Parquet file's metadata; empty if there are none."""
     metadata = pq.read_schema(file).metadata or {}
     try:
-        content = json.loads(metadata.get(b"huggingface", b"{}"))
+        content = parsed(metadata.get(b"huggingface", b"{}"))
         return own_of(own_of(own_of(content).get("info")).get("features"))
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
 
 

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,6 +21,23 @@ LARGEST_SIDE = 100_000
 
 T = TypeVar("T")
 _PLACE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+
+
+def parsed(text: str | bytes) -> Any:
+    """The JSON's value; `ValueError` if it is none, is nested too deeply, or is no Unicode."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"is not JSON ({error})") from error
+
+
+def put_aside(file: Path) -> dict[str, Any]:
+    """What our writer put into a file of ours; empty if it is not there, or damaged since."""
+    try:
+        content = parsed(load(file))
+    except (FormatError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def load(path: Path) -> bytes:
@@ -141,7 +158,9 @@ def blamed(path: Path) -> Iterator[None]:
         yield
     except FormatError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (
+        ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OSError
+    ) as error:  # fmt: skip
         raise FormatError(path, "", f"{error}; mend the file") from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 import os
 import posixpath
@@ -25,7 +24,7 @@ from nbannotate.errors import FormatError
 from nbannotate.formats._ellipses import ellipse_ring
 from nbannotate.formats._extras import IMAGE_EXTRAS
 from nbannotate.formats._files import SUFFIXES, open_image, upright_size
-from nbannotate.formats._json import blamed, check_side, decode, decode_each, load
+from nbannotate.formats._json import blamed, check_side, decode, decode_each, load, put_aside
 from nbannotate.formats._pixels import mask_rle, put_in, read_png
 from nbannotate.formats._rows import Rows, keypoints_bounds, scheme
 from nbannotate.formats._shapes import bounds, rle_bounds
@@ -110,11 +109,7 @@ def json_files(folder: Path) -> Iterator[Path]:
 
 def side_file(folder: Path) -> dict[str, Any]:
     """What our writer put beside the files; empty if it did not."""
-    try:
-        content = json.loads((folder / SCHEMA_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return put_aside(folder / SCHEMA_FILE)
 
 
 class _Reader:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError, SchemaError
+from nbannotate.formats._json import put_aside
 
 SIDE_FILE = "nbannotate.json"
 
@@ -67,11 +68,7 @@ def write_side(
 
 def read_side(folder: Path) -> dict[str, Any]:
     """The file's content; empty if it is not there or not ours."""
-    try:
-        content = json.loads((folder / SIDE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return put_aside(folder / SIDE_FILE)
 
 
 def write_lists(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import SUFFIXES
-from nbannotate.formats._json import blamed, decode, decode_each, load
+from nbannotate.formats._json import blamed, decode, decode_each, load, parsed
 from nbannotate.formats._one_file import Coming, attributes_of, own_of, restored
 from nbannotate.formats._pixels import MOST_PIXELS, check_pixels, mask_rle, put_in, read_png
 from nbannotate.formats._raster import polygon_pixels
@@ -160,9 +159,9 @@ def _meta(folder: Path) -> dict[str, Any]:
     for place in (folder, folder.parent, folder.parent.parent):
         if (place / META).is_file():
             try:
-                content = json.loads(load(place / META))
-            except (ValueError, RecursionError) as error:
-                raise FormatError(place / META, "", f"is not JSON ({error}); mend it") from error
+                content = parsed(load(place / META))
+            except ValueError as error:
+                raise FormatError(place / META, "", f"{error}; mend it") from error
             return content if isinstance(content, dict) else {}
     return {}
 

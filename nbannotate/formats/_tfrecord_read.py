@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import header_size
-from nbannotate.formats._json import blamed, check_side
+from nbannotate.formats._json import blamed, check_side, parsed
 from nbannotate.formats._reading import read_text
 from nbannotate.formats._records import Records
 from nbannotate.formats._side import read_side
@@ -204,8 +203,8 @@ def _ours(features: dict[str, Value], boxes: int) -> dict[str, Any] | None:
     """What our writer put aside, if another tool has not changed the number of boxes since."""
     data = next(iter(_bytes_of(features.get(RECORD))), b"")
     try:
-        found = json.loads(data) if data else None
-    except (ValueError, RecursionError):
+        found = parsed(data) if data else None
+    except ValueError:
         return None
     if not isinstance(found, dict) or not isinstance(found.get("labels"), list):
         return None

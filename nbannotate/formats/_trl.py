@@ -32,7 +32,7 @@ from nbannotate.formats._extras import (
     present,
 )
 from nbannotate.formats._files import new_folder, write_atomic
-from nbannotate.formats._json import load
+from nbannotate.formats._json import load, put_aside
 from nbannotate.formats._one_file import own_of
 from nbannotate.formats._rows import Rows, scheme
 from nbannotate.formats._side import SIDE_FILE, read_side, refuse_other_export, write_side
@@ -326,7 +326,7 @@ class Coming:
             raise FormatError(path, "", "there is no such file or folder; check the path")
         self.path, self.problems = path, problems
         self.rows = Rows(f"import:{name}")
-        side = read_side(path) if path.is_dir() else _content(_beside(path))
+        side = read_side(path) if path.is_dir() else put_aside(_beside(path))
         self.side = side if side.get("format") == name else {}
         self.items: dict[str, dict[str, Any]] = {}
         self._labels = own_of(self.side.get("labels"))
@@ -426,11 +426,3 @@ def has_columns(path: Path, columns: Iterable[str], without: Iterable[str] = ())
             return False
         return row.keys() >= set(columns) and not row.keys() & set(without)
     return False
-
-
-def _content(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}

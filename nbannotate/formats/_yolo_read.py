@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats._files import SUFFIXES, upright_size
+from nbannotate.formats._json import blamed
+from nbannotate.formats._side import read_side
 from nbannotate.formats._tables import (
     SPLIT_NAMES,
     OnError,
@@ -59,32 +60,33 @@ def read(path: str | Path, *, on_error: OnError = "raise", task: Task | None = N
     problems = Problems(path, on_error)
     if task not in (None, *TASKS):
         raise FormatError(path, "", f"task={task!r}; use {', '.join(map(repr, TASKS))}")
-    config = path if path.is_file() else find_yaml(path)
-    root = path if path.is_dir() else path.parent
-    content = {} if config is None else _load(config)
-    names = _names(content, config, root)
-    side = _side_file(root)
-    schema = _schema(names, side, path)
-    try:
-        row_kind = kind_of(content, task or _task(side))
-    except ValueError as error:
-        raise FormatError(config or path, "", str(error)) from error
-    files, splits = _image_files(_places(content, config, root))
-    keys = _keys(files, root, side)
-    table = pd.DataFrame({"path": files, "split": splits}, index=keys)
-    size, readable = _sizes(files, problems)
-    table["width"], table["height"] = size[:, 0], size[:, 1]
-    texts = [_text(file, problems) for file in files]
-    _name_orphans(files, problems)
-    table["status"] = ["todo" if text is None else "done" for text in texts]
-    if not names:
-        schema = _numbered(texts)
-        names = {c.id: c.name for c in schema.classes}
-    # The files' names may bear a mark that the scheme's do not.
-    names = dict(zip(names, (c.name for c in schema.classes), strict=True))
-    labels = _labels(files, keys, texts, size, names, row_kind, problems)
-    labels = labels[labels["image"].isin(table.index[readable])]
-    return problems.finish(Dataset(labels, table[readable], schema))
+    with blamed(path):
+        config = path if path.is_file() else find_yaml(path)
+        root = path if path.is_dir() else path.parent
+        content = {} if config is None else _load(config)
+        names = _names(content, config, root)
+        side = read_side(root)
+        schema = _schema(names, side, path)
+        try:
+            row_kind = kind_of(content, task or _task(side))
+        except ValueError as error:
+            raise FormatError(config or path, "", str(error)) from error
+        files, splits = _image_files(_places(content, config, root))
+        keys = _keys(files, root, side)
+        table = pd.DataFrame({"path": files, "split": splits}, index=keys)
+        size, readable = _sizes(files, problems)
+        table["width"], table["height"] = size[:, 0], size[:, 1]
+        texts = [_text(file, problems) for file in files]
+        _name_orphans(files, problems)
+        table["status"] = ["todo" if text is None else "done" for text in texts]
+        if not names:
+            schema = _numbered(texts)
+            names = {c.id: c.name for c in schema.classes}
+        # The files' names may bear a mark that the scheme's do not.
+        names = dict(zip(names, (c.name for c in schema.classes), strict=True))
+        labels = _labels(files, keys, texts, size, names, row_kind, problems)
+        labels = labels[labels["image"].isin(table.index[readable])]
+        return problems.finish(Dataset(labels, table[readable], schema))
 
 
 def find_yaml(folder: Path) -> Path | None:
@@ -127,14 +129,6 @@ def _names(content: dict[str, Any], config: Path | None, root: Path) -> dict[int
     if config is not None:
         raise FormatError(config, "names", "is missing; list the names of the classes")
     return {}
-
-
-def _side_file(root: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((root / SIDE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _task(side: dict[str, Any]) -> Task | None:

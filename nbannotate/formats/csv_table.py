@@ -23,6 +23,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, IMAGE_DTYPES, KINDS, LABEL_DTYPES, infer_schema
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import write_atomic
+from nbannotate.formats._json import blamed, parsed
 from nbannotate.formats._tables import (
     OnError,
     Problems,
@@ -125,6 +126,11 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     """
     path = Path(path)
     problems = Problems(path, on_error)
+    with blamed(path):
+        return problems.finish(_dataset(path, problems))
+
+
+def _dataset(path: Path, problems: Problems) -> Dataset:
     table = _load(path)
     if "image" not in table:
         raise FormatError(
@@ -148,13 +154,8 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     labels = rows.loc[rows["kind"].notna(), columns]
     ids = rows.loc[labels.index, "class_id"] if "class_id" in rows else None
     labels = _typed(labels)
-    try:
-        schema = _schema(path, labels, ids)
-        return problems.finish(Dataset(labels, _typed_images(images), schema))
-    except FormatError:
-        raise
-    except (ValueError, OverflowError) as error:
-        raise FormatError(path, "", f"{error}; mend the file") from error
+    schema = _schema(path, labels, ids)
+    return Dataset(labels, _typed_images(images), schema)
 
 
 def _load(path: Path) -> pd.DataFrame:
@@ -260,7 +261,7 @@ def _is_json(text: Any) -> bool:
     if pd.isna(text):
         return True
     try:
-        return isinstance(json.loads(text), (dict, list))
+        return isinstance(parsed(text), (dict, list))
     except ValueError:
         return False
 
@@ -268,7 +269,7 @@ def _is_json(text: Any) -> bool:
 def _typed(labels: pd.DataFrame) -> pd.DataFrame:
     labels = labels.copy()
     for column in (name for name in _JSON if name in labels):
-        values = [None if pd.isna(text) else json.loads(text) for text in labels[column]]
+        values = [None if pd.isna(text) else parsed(text) for text in labels[column]]
         labels[column] = pd.Series(values, labels.index, dtype=object)
     for column in (name for name in _NUMBERS if name in labels):
         whole = LABEL_DTYPES[column] == "Int64"
@@ -293,7 +294,7 @@ def _typed_images(images: pd.DataFrame) -> pd.DataFrame:
 def _schema(path: Path, labels: pd.DataFrame, ids: pd.Series[Any] | None) -> Schema:
     """The scheme beside the file, else one of the names with their ids."""
     try:
-        ours = Schema.from_dict(json.loads(schema_file(path).read_text(encoding="utf-8")))
+        ours = Schema.from_dict(parsed(schema_file(path).read_bytes()))
         # Names that were typed in a spreadsheet since join the scheme.
         return ours.extended(infer_schema(labels))
     except OSError:

@@ -36,6 +36,7 @@ from nbannotate.formats._shapes import Ring, bounds
 from nbannotate.formats._side import (
     SIDE_FILE,
     one_line,
+    read_side,
     refuse_other_export,
     side_schema,
     texts,
@@ -341,19 +342,20 @@ def _shape(points: Ring) -> tuple[str, Any, list[float]]:
 
 
 def sniff(path: Path) -> bool:
-    """Whether the path leads to label files whose lines have eight numbers, or four and a text."""
+    """Whether the path leads to label files of eight numbers and a text, or four and one quoted."""
+    side = read_side(path) if path.is_dir() else {}
+    if side:
+        return side.get("format") == "icdar"
     lines = first_lines(path, LAYOUT)
-    if not lines or path.name in ("gt.txt", "det.txt"):
-        return False
     try:
         found = [parse(line) for line in lines]
     except ValueError:
         return False
-    # Four numbers and more may be anything; a text in quotes is not.
-    return all(
-        (len(points) == 4 and "," in line) or (len(points) == 2 and line.rstrip().endswith('"'))
-        for (points, _), line in zip(found, lines, strict=True)
-    )
+    plain = [len(points) == 2 for points, _ in found]
+    # Rows of numbers alone may be anything, such as MOT's.
+    worded = any(rest and not _leading(rest) for _, rest in found)
+    quoted = all(line.rstrip().endswith('"') for line in lines)
+    return worded and (quoted if any(plain) else all("," in line for line in lines))
 
 
 FORMAT = Format(

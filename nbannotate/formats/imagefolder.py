@@ -33,6 +33,7 @@ from nbannotate.formats._files import (
     safe_paths,
     upright_size,
 )
+from nbannotate.formats._json import blamed, put_aside
 from nbannotate.formats._reading import has_label_files
 from nbannotate.formats._side import SIDE_FILE
 from nbannotate.formats._tables import (
@@ -208,42 +209,40 @@ def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     if not path.is_dir():
         raise FormatError(path, "", "is no folder; give the one that holds the tags' folders")
     problems = Problems(path, on_error)
-    content = _classes_file(path)
-    listed = content.get("folders")
-    known: dict[str, Any] = listed if isinstance(listed, dict) else {}
-    found = _listing(path, content.get("split"))
-    if not found:
-        raise FormatError(path, "", "has no folders with images; it needs one folder a tag")
-    schema = _schema(content, known, sorted({tag for _, _, tag in found}), path)
-    ours = content.get("keys")
-    keys, rows = [], []
-    for file, split, tag in found:
-        relative = file.relative_to(path).as_posix()
-        # In our own exports a file that is not listed is called like its key.
-        key = ours.get(relative, file.name) if isinstance(ours, dict) else relative
-        try:
-            width, height = upright_size(str(file))
-        except (OSError, ValueError) as error:
-            problems.add("", f"cannot be read as an image ({error}); mend it", file)
-            continue
-        keys.append(key)
-        rows.append((str(file), width, height, split, _name(known, tag)))
-    if len(set(keys)) < len(keys):  # files were added to an export of ours
-        keys = [Path(row[0]).relative_to(path).as_posix() for row in rows]
-    table = pd.DataFrame(rows, columns=["path", "width", "height", "split", "label"], index=keys)
-    table["status"] = "done"
-    labels = pd.DataFrame({"image": keys, "label": table["label"].to_numpy()})
-    labels["kind"] = "tag"
-    labels["source"] = "import:imagefolder"
-    return problems.finish(Dataset(labels, table.drop(columns="label"), schema))
+    with blamed(path):
+        content = _classes_file(path)
+        listed = content.get("folders")
+        known: dict[str, Any] = listed if isinstance(listed, dict) else {}
+        found = _listing(path, content.get("split"))
+        if not found:
+            raise FormatError(path, "", "has no folders with images; it needs one folder a tag")
+        schema = _schema(content, known, sorted({tag for _, _, tag in found}), path)
+        ours = content.get("keys")
+        keys, rows = [], []
+        for file, split, tag in found:
+            relative = file.relative_to(path).as_posix()
+            # In our own exports a file that is not listed is called like its key.
+            key = ours.get(relative, file.name) if isinstance(ours, dict) else relative
+            try:
+                width, height = upright_size(str(file))
+            except (OSError, ValueError) as error:
+                problems.add("", f"cannot be read as an image ({error}); mend it", file)
+                continue
+            keys.append(key)
+            rows.append((str(file), width, height, split, _name(known, tag)))
+        if len(set(keys)) < len(keys):  # files were added to an export of ours
+            keys = [Path(row[0]).relative_to(path).as_posix() for row in rows]
+        columns = ["path", "width", "height", "split", "label"]
+        table = pd.DataFrame(rows, columns=columns, index=keys)
+        table["status"] = "done"
+        labels = pd.DataFrame({"image": keys, "label": table["label"].to_numpy()})
+        labels["kind"] = "tag"
+        labels["source"] = "import:imagefolder"
+        return problems.finish(Dataset(labels, table.drop(columns="label"), schema))
 
 
 def _classes_file(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((path / CLASSES_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return put_aside(path / CLASSES_FILE)
 
 
 def _name(known: dict[str, Any], folder: str) -> str:

@@ -21,7 +21,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats._extras import losses
 from nbannotate.formats._files import image_paths, write_atomic
-from nbannotate.formats._json import blamed
+from nbannotate.formats._json import blamed, parsed
 from nbannotate.formats._reading import read_text
 from nbannotate.formats._tables import OnError, Only, Problems, on_images, reviewed
 from nbannotate.formats.csv_table import schema_file
@@ -163,7 +163,7 @@ def _tags(
 def _schema(path: Path, names: list[str]) -> Schema:
     plain = Schema(tags={"tag": {"choices": names, "multiple": True}} if names else {})
     try:
-        saved = Schema.from_dict(json.loads(schema_file(path).read_text(encoding="utf-8")))
+        saved = Schema.from_dict(parsed(schema_file(path).read_bytes()))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, SchemaError):
         return plain
     known = {choice.name for choice in saved.tag_choices}

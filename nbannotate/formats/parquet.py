@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +21,8 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats._files import write_atomic
-from nbannotate.formats._tables import json_column
+from nbannotate.formats._json import blamed, parsed
+from nbannotate.formats._tables import OnError, Problems, json_column
 
 LABELS, IMAGES = "labels.parquet", "images.parquet"
 _SCHEMA, _IMAGES = b"nbannotate.schema", b"nbannotate.images"
@@ -85,7 +86,7 @@ def _dump(table: pa.Table, more: dict[bytes, bytes], path: Path) -> None:
 
 
 @collector_off()
-def read(path: str | Path) -> Dataset:
+def read(path: str | Path, *, on_error: OnError = "raise") -> Dataset:
     """Read Parquet.
 
     Parameters
@@ -93,6 +94,9 @@ def read(path: str | Path) -> Dataset:
     path
         A folder or file that our writer made; or any Parquet file with a column ``image`` and
         columns of the labels table.
+    on_error
+        ``"raise"`` at the first row whose geometry or attributes are no JSON, or ``"skip"`` such
+        and list them in ``dataset.labels.attrs["nbannotate.skipped"]``, after a warning.
 
     Raises
     ------
@@ -101,27 +105,24 @@ def read(path: str | Path) -> Dataset:
     """
     path = Path(path)
     file = path / LABELS if path.is_dir() else path
-    try:
-        return _dataset(path, file)
-    except FormatError:
-        raise
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise FormatError(file, "", f"does not hold what a labels table needs: {error}") from error
+    problems = Problems(file, on_error)
+    with blamed(file):
+        return problems.finish(_dataset(path, file, problems))
 
 
-def _dataset(path: Path, file: Path) -> Dataset:
+def _dataset(path: Path, file: Path, problems: Problems) -> Dataset:
     table = _load(file)
     metadata = table.schema.metadata or {}
     images: pd.DataFrame | None = None
     if path.is_dir() and (path / IMAGES).is_file():
-        images = _frame(_load(path / IMAGES), path / IMAGES)
+        images = _load(path / IMAGES).to_pandas()
     elif _IMAGES in metadata:
         with pa.ipc.open_stream(base64.b64decode(metadata[_IMAGES])) as stream:
-            images = _frame(stream.read_all(), file)
+            images = stream.read_all().to_pandas()
     schema = None
     if _SCHEMA in metadata:
-        schema = Schema.from_dict(json.loads(metadata[_SCHEMA]))
-    return Dataset(_frame(table, file), images, schema)
+        schema = Schema.from_dict(parsed(metadata[_SCHEMA]))
+    return Dataset(_frame(table, problems), images, schema)
 
 
 def _load(file: Path) -> pa.Table:
@@ -133,27 +134,21 @@ def _load(file: Path) -> pa.Table:
         raise FormatError(file, "", f"is not Parquet: {error}; write it anew") from error
 
 
-def _frame(table: pa.Table, file: Path) -> pd.DataFrame:
+def _frame(table: pa.Table, problems: Problems) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
-    for column in _JSON:
-        if column in frame:
-            frame[column] = pd.Series(
-                [_parse(value, column, row, file) for row, value in enumerate(frame[column])],
-                index=frame.index,
-                dtype=object,
-            )
-    return frame
-
-
-def _parse(value: Any, column: str, row: int, file: Path) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise FormatError(
-            file, f"row {row}, column {column!r}", f"{value!r} is not JSON ({error}); mend it"
-        ) from error
+    good = np.ones(len(frame), dtype=np.bool_)
+    for column in (name for name in _JSON if name in frame):
+        values = frame[column].tolist()
+        for row, value in enumerate(values):
+            if isinstance(value, str):
+                try:
+                    values[row] = parsed(value)
+                except ValueError as error:
+                    where = f"row {row}, column {column!r}"
+                    problems.add(where, f"{value!r:.80} {error}; mend it")
+                    good[row] = False
+        frame[column] = pd.Series(values, index=frame.index, dtype=object)
+    return frame[good] if problems.found else frame
 
 
 def sniff(path: Path) -> bool:
