@@ -114,7 +114,7 @@ def select(
     """
     use = reviewed(dataset, kinds if counted is None else counted, only)
     if split is not None:
-        use &= dataset.images["split"].eq(split).fillna(False).to_numpy(dtype=bool)
+        use = use & dataset.images["split"].eq(split).fillna(False).to_numpy(dtype=bool)
     images = dataset.images[use]
     if images.empty:
         raise LabelError(

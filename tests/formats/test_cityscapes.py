@@ -18,8 +18,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import cityscapes
 from nbannotate.formats._cityscapes_classes import COLOURS, INSTANCES, OFFICIAL
-from tests.formats.damage import changes, damaged, read_or_say_why
-from tests.formats.samples import assert_alike, layers, save_image, shape_datasets
+from tests.formats.samples import assert_alike, save_image, shape_datasets
 
 many = settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -113,12 +112,3 @@ def test_bad_files_are_told(tmp_path, change, why):
         cityscapes.read(tmp_path / "a.json")
     with pytest.warns(UserWarning, match="1 left out"):
         assert len(cityscapes.read(tmp_path / "a.json", on_error="skip")) == 1
-
-
-@settings(many, max_examples=40)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    layers().to_cityscapes(tmp_path / "out", copy="none", overwrite=True)
-    file = tmp_path / "out/gtFine/train/all/a_gtFine_polygons.json"
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(cityscapes.read, tmp_path / "out")

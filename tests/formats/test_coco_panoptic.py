@@ -15,7 +15,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
 from nbannotate.formats import coco_panoptic
 from nbannotate.formats._pixels import mask_pixels
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import (
     assert_alike,
@@ -146,13 +145,3 @@ def test_bad_files_are_told(plain, change, why):
         coco_panoptic.read(file)
     with pytest.warns(UserWarning, match="left out"):
         assert isinstance(coco_panoptic.read(file, on_error="skip"), Dataset)
-
-
-@settings(many, max_examples=40)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    for part in ("annotations/panoptic.json", "annotations/panoptic/a.png"):
-        layers().to_coco_panoptic(tmp_path / "out", copy="none", overwrite=True)
-        file = tmp_path / "out" / part
-        file.write_bytes(damaged(file.read_bytes(), changed))
-        read_or_say_why(coco_panoptic.read, tmp_path / "out/annotations/panoptic.json")

@@ -16,8 +16,6 @@ from pycocotools.cocoeval import COCOeval
 import nbannotate as nba
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
-from nbannotate.formats import coco_results
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import assert_alike, box_datasets
 
 many = settings(
@@ -112,17 +110,3 @@ def test_bad_results_are_told(tmp_path):
     with pytest.warns(UserWarning, match="2 left out"):
         read = nba.read(tmp_path / "r.json", truth=tmp_path / "t.json", on_error="skip")
     assert len(read) == 1
-
-
-@settings(many, max_examples=40)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    if not (tmp_path / "t.json").is_file():
-        shapes().to_coco(tmp_path / "t.json")
-    shapes().to_coco_results(tmp_path / "r.json")
-    (tmp_path / "r.json").write_bytes(damaged((tmp_path / "r.json").read_bytes(), changed))
-
-    def read(path: Path, **options: str) -> Dataset:
-        return coco_results.read(path, truth=tmp_path / "t.json", **options)
-
-    read_or_say_why(read, tmp_path / "r.json")

@@ -19,7 +19,6 @@ from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import dota
-from tests.formats.damage import Change, changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import box_datasets, everything, save_image
 
@@ -303,21 +302,3 @@ def test_wrong_shapes_and_options_are_named(tmp_path):
         dota.read(foreign(tmp_path / "x", ""), shape="circle")
     with pytest.raises(FormatError, match="leads to no folder labelTxt"):
         dota.read(tmp_path / "x/images")
-
-
-@settings(
-    max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(changed=changes, which=st.sampled_from(["train/labelTxt/b.txt", "nbannotate.json"]))
-def test_damaged_files_are_read_or_refused(tmp_path, changed: list[Change], which: str):
-    folder = tmp_path / "d"
-    if not folder.exists():
-        dataset = everything().select(images=["b.jpg", "a/1.jpg"])
-        images = dataset.images.assign(imagesource="x", gsd=0.5, split=None)
-        Dataset(dataset.labels, images, dataset.schema).to_dota(folder, copy="none")
-    content = (folder / which).read_bytes()
-
-    (folder / which).write_bytes(damaged(content, changed))
-
-    read_or_say_why(dota.read, folder)
-    (folder / which).write_bytes(content)

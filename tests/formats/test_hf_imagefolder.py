@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,7 +17,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import hf_imagefolder
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import (
     HARD_NAMES,
     assert_alike,
@@ -198,13 +196,3 @@ def test_a_group_with_the_name_of_a_column_is_refused(tmp_path):
     dataset = Dataset(tagged().labels.iloc[:0], tagged().images, schema)
     with pytest.raises(FormatError, match=r"'objects'.*has the name of a column"):
         dataset.to_hf_imagefolder(tmp_path / "out", copy="none")
-
-
-@settings(many, max_examples=60)
-@given(changed=changes, metadata=KINDS, beside=st.booleans())
-def test_damaged_files_are_read_or_refused(tmp_path, changed, metadata, beside):
-    tagged().to_hf_imagefolder(tmp_path / "out", copy="none", overwrite=True, metadata=metadata)
-    name = "nbannotate.json" if beside else f"train/metadata.{metadata}"
-    file: Path = tmp_path / "out" / name
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(hf_imagefolder.read, tmp_path / "out")

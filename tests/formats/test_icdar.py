@@ -15,7 +15,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import icdar
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import everything, save_image, text
 
@@ -204,12 +203,3 @@ def test_bad_calls_and_numbers_are_told(tmp_path):
     bad = words(("polygon", [1.0, 2, 8, 6], [[[0, 0], [math.nan, 1], [1, 1]]], "x"))
     with pytest.raises(FormatError, match=r"NaN|nan"):
         bad.to_icdar(tmp_path / "out", copy="none")
-
-
-@settings(many, max_examples=60)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    SIGNS.to_icdar(tmp_path / "out", copy="none", overwrite=True)
-    file = tmp_path / "out/train/gt/gt_a.txt"
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(icdar.read, tmp_path / "out")

@@ -12,7 +12,6 @@ import nbannotate as nba
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
 from nbannotate.formats import jsonl
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import assert_same, everything, shape_datasets
 
 many = settings(
@@ -86,15 +85,6 @@ def test_bad_lines_are_named_or_left_out(tmp_path, line, why):
         jsonl.read(file)
     with pytest.warns(UserWarning, match="1 left out"):
         assert {"a", "z"} <= set(jsonl.read(file, on_error="skip").images.index)
-
-
-@settings(many, max_examples=60)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    file = tmp_path / "a.jsonl"
-    everything().to_jsonl(file)
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(jsonl.read, file)
 
 
 def test_what_json_cannot_hold_is_named(tmp_path):

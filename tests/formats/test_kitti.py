@@ -15,7 +15,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import kitti
-from tests.formats.damage import Change, changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import box_datasets, everything, rotated, save_image
 
@@ -251,19 +250,3 @@ def test_nan_is_refused(tmp_path):
     with pytest.raises(FormatError, match="not all finite"):
         dataset.to_kitti(tmp_path / "k", copy="none")
     assert not (tmp_path / "k").exists()
-
-
-@settings(
-    max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(changed=changes, which=st.sampled_from(["training/label_2/b.txt", "nbannotate.json"]))
-def test_damaged_files_are_read_or_refused(tmp_path, changed: list[Change], which: str):
-    folder = tmp_path / "k"
-    if not folder.exists():
-        everything().select(images=["b.jpg", "a/1.jpg"]).to_kitti(folder, copy="none")
-    content = (folder / which).read_bytes()
-
-    (folder / which).write_bytes(damaged(content, changed))
-
-    read_or_say_why(kitti.read, folder)
-    (folder / which).write_bytes(content)

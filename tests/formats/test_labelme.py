@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 import nbannotate.core.registry as registry
@@ -23,7 +22,6 @@ from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import labelme
 from nbannotate.formats._pixels import mask_pixels, mask_rle, png_bytes
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import (
     assert_alike,
     box_datasets,
@@ -442,18 +440,3 @@ def test_our_masks_are_those_of_pycocotools():
         theirs = coco_mask.encode(np.asfortranarray(pixels, dtype=np.uint8))
         assert ours["counts"] == theirs["counts"].decode()
         assert (mask_pixels(ours) == pixels).all()
-
-
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.data())
-def test_a_damaged_file_is_read_or_refused(tmp_path, data):
-    if not (tmp_path / "out").exists():
-        everything().to_labelme(tmp_path / "out", copy="none")
-        (tmp_path / "out/a/1.json").unlink()
-    content = (tmp_path / "out/b.json").read_bytes()
-    file = tmp_path / "damaged.json"
-    file.write_bytes(damaged(content, data.draw(changes)))
-
-    read_or_say_why(labelme.read, file)

@@ -15,7 +15,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import lvis
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import assert_alike, assert_same, everything, shape_datasets
 
 many = settings(
@@ -118,12 +117,3 @@ def test_bad_files_are_told(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(content))
     with pytest.raises(FormatError, match=r"images\[0\]: file_name '.*' is empty"):
         nba.read(tmp_path / "a.json")
-
-
-@settings(many, max_examples=40)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    file = tmp_path / "a.json"
-    everything().to_lvis(file)
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(lvis.read, file)

@@ -15,7 +15,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
 from nbannotate.formats import masks
 from nbannotate.formats._raster import label_pixels
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import filled, layers, save_image, shape_datasets
 
 many = settings(
@@ -142,13 +141,3 @@ def test_objects_that_join_are_counted(tmp_path):
     report = Dataset(labels, images).to_masks(tmp_path / "o", copy="none", instances=False)
     assert report.lost["objects that join another of their class"] == 1
     assert len(nba.read(tmp_path / "o")) == 1
-
-
-@settings(many, max_examples=25)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    for part in ("classes.txt", "masks/a.png", "instances/a.png", "nbannotate.json"):
-        layers().to_masks(tmp_path / "out", copy="none", overwrite=True)
-        file = tmp_path / "out" / part
-        file.write_bytes(damaged(file.read_bytes(), changed))
-        read_or_say_why(masks.read, tmp_path / "out")

@@ -15,7 +15,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import mot
-from tests.formats.damage import Change, changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import box_datasets, everything, save_image
 
@@ -256,21 +255,3 @@ def test_a_path_without_sequences_is_refused(tmp_path):
         mot.read(tmp_path)
     with pytest.raises(FormatError, match="no such file"):
         mot.read(tmp_path / "missing")
-
-
-@settings(
-    max_examples=40, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(changed=changes,
-       which=st.sampled_from(["v/gt/gt.txt", "v/seqinfo.ini", "v/gt/labels.txt",
-                              "nbannotate.json"]))  # fmt: skip
-def test_damaged_files_are_read_or_refused(tmp_path, changed: list[Change], which: str):
-    folder = tmp_path / "m"
-    if not folder.exists():
-        video().to_mot(folder, copy="none")
-    content = (folder / which).read_bytes()
-
-    (folder / which).write_bytes(damaged(content, changed))
-
-    read_or_say_why(mot.read, folder)
-    (folder / which).write_bytes(content)

@@ -12,7 +12,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import multilabel_csv
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import everything, names
 
 many = settings(
@@ -67,12 +66,3 @@ def test_bad_rows_are_named_or_left_out(tmp_path, text, why):
         multilabel_csv.read(tmp_path / "a.csv")
     with pytest.warns(UserWarning, match="1 left out"):
         assert multilabel_csv.read(tmp_path / "a.csv", on_error="skip").images.index[0] == "a"
-
-
-@settings(many, max_examples=80)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    everything().to_multilabel_csv(tmp_path / "a.csv")
-    content = (tmp_path / "a.csv").read_bytes()
-    (tmp_path / "a.csv").write_bytes(damaged(content, changed))
-    read_or_say_why(multilabel_csv.read, tmp_path / "a.csv")

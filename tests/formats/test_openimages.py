@@ -15,7 +15,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import openimages
-from tests.formats.damage import Change, changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import HARD_NAMES, box_datasets, everything, save_image
 
@@ -252,22 +251,3 @@ def test_a_path_without_labels_is_refused(tmp_path):
         openimages.read(tmp_path)
     with pytest.raises(FormatError, match="no such file"):
         openimages.read(tmp_path / "missing")
-
-
-@settings(
-    max_examples=40, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(changed=changes,
-       which=st.sampled_from(["annotations/train-annotations-bbox.csv", "nbannotate.json",
-                              "annotations/image_ids_and_rotation.csv",
-                              "annotations/class-descriptions-boxable.csv"]))  # fmt: skip
-def test_damaged_files_are_read_or_refused(tmp_path, changed: list[Change], which: str):
-    folder = tmp_path / "o"
-    if not folder.exists():
-        pets().to_openimages(folder, copy="none")
-    content = (folder / which).read_bytes()
-
-    (folder / which).write_bytes(damaged(content, changed))
-
-    read_or_say_why(openimages.read, folder)
-    (folder / which).write_bytes(content)

@@ -19,7 +19,6 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import paddleocr
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import assert_alike, everything, save_image, shape_datasets
 
 many = settings(
@@ -179,12 +178,3 @@ def test_bad_lines_are_told(tmp_path, line, why):
         paddleocr.read(tmp_path / "train.txt", on_error="raise")
     with pytest.warns(UserWarning, match="1 left out"):
         paddleocr.read(tmp_path / "train.txt", on_error="skip")
-
-
-@settings(many, max_examples=60)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    file = tmp_path / "out/images/Label.txt"
-    signs().to_paddleocr(tmp_path / "out", copy="none", overwrite=True)
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(paddleocr.read, tmp_path / "out")

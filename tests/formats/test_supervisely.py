@@ -18,7 +18,6 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import supervisely
 from nbannotate.formats._pixels import mask_pixels, mask_rle
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import (
     assert_alike,
@@ -276,12 +275,3 @@ def test_bad_files_are_told(tmp_path, content, why):
     (tmp_path / "ds/ann/a.jpg.json").write_text(content)
     with pytest.raises(FormatError, match=why):
         supervisely.read(tmp_path)
-
-
-@settings(many, max_examples=60)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(tmp_path, changed):
-    everything().to_supervisely(tmp_path / "out", copy="none", overwrite=True)
-    file = tmp_path / "out/train/ann/b.jpg.json"
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(supervisely.read, tmp_path / "out")

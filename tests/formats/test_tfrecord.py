@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import nbannotate.core.registry as registry
 from nbannotate.core.dataset import Dataset
@@ -18,7 +17,6 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import tfrecord
 from nbannotate.formats._tfrecord_codec import decode, encode, framed, records
-from tests.formats.damage import Change, changes, damaged, read_or_say_why
 from tests.formats.samples import assert_alike, everything, save_image, shape_datasets
 
 BOX = ["x", "y", "width", "height"]
@@ -234,24 +232,3 @@ def test_without_the_package_the_mend_is_told(tmp_path, monkeypatch):
 def test_a_path_without_records_is_refused(tmp_path):
     with pytest.raises(FormatError, match="no TFRecord file"):
         tfrecord.read(tmp_path)
-
-
-@settings(
-    max_examples=40, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(changed=changes, is_framed=st.booleans(), ours=st.booleans())
-def test_damaged_files_are_read_or_refused(
-    tmp_path, changed: list[Change], is_framed: bool, ours: bool
-):
-    folder = tmp_path / "t"
-    if not folder.exists():
-        pets().to_tfrecord(folder, copy="none")
-    path = folder / "data.tfrecord" if ours else foreign(tmp_path)
-    content = path.read_bytes()
-    # Damage that the checksums find, and such as a bad writer would make.
-    data = framed(damaged(content[12:-4], changed)) if is_framed else damaged(content, changed)
-
-    path.write_bytes(data)
-
-    read_or_say_why(tfrecord.read, path)
-    path.write_bytes(content)

@@ -12,11 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbannotate as nba
-import nbannotate.core.registry as registry
 from nbannotate.core.answers import pairs_of
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import text
 
@@ -304,14 +302,3 @@ def test_what_cannot_be_written_is_told(tmp_path, dataset, name, why):
 def test_pairs_are_those_of_better_and_worse():
     assert pairs_of([1, 3, 2]) == [(0, 1), (0, 2), (2, 1)]
     assert pairs_of([1, 1]) == []
-
-
-@settings(many, max_examples=60)
-@given(changed=changes, name=st.sampled_from(NAMES), beside=st.booleans())
-def test_damaged_files_are_read_or_refused(tmp_path, changed, name, beside):
-    rated = asked([("Hi", ["Hello"])], [(0, "rating", {"answer": 0, "value": True})])
-    dataset = dict(zip(NAMES, (COLOURS, rated, STEPS), strict=True))[name]
-    dataset.write(tmp_path / "a.jsonl", format=name)
-    file = tmp_path / ("a.nbannotate.json" if beside else "a.jsonl")
-    file.write_bytes(damaged(file.read_bytes(), changed))
-    read_or_say_why(registry.reader(name), tmp_path / "a.jsonl")

@@ -18,7 +18,6 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import voc
 from nbannotate.formats._pixels import mask_pixels, mask_rle
-from tests.formats.damage import Change, changes, damaged, read_or_say_why
 from tests.formats.readers import run
 from tests.formats.samples import box_datasets, everything, rotated, save_image
 
@@ -520,23 +519,3 @@ def test_wrong_options_and_folders_are_refused(tmp_path):
         voc.read(tmp_path / "other")
     with pytest.raises(FormatError, match="no such file"):
         voc.read(tmp_path / "missing")
-
-
-@settings(
-    max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(changed=changes, which=st.sampled_from(["Annotations/b.xml", "nbannotate.json",
-       "labelmap.txt", "ImageSets/Main/train.txt", "SegmentationObject/b.png"]))  # fmt: skip
-def test_damaged_files_are_read_or_refused(tmp_path, changed: list[Change], which: str):
-    folder = tmp_path / "v"
-    if not folder.exists():
-        dataset = everything()
-        Dataset(dataset.labels, dataset.images.assign(split="train"), dataset.schema).to_voc(
-            folder, copy="none"
-        )
-    content = (folder / which).read_bytes()
-
-    (folder / which).write_bytes(damaged(content, changed))
-
-    read_or_say_why(voc.read, folder)
-    (folder / which).write_bytes(content)

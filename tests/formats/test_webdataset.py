@@ -6,13 +6,10 @@ import gc
 import io
 import json
 import tarfile
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import webdataset as wds
-from hypothesis import given, settings
 from PIL import Image
 
 import nbannotate as nba
@@ -20,7 +17,6 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
 from nbannotate.formats import webdataset
 from nbannotate.formats._files import opened
-from tests.formats.damage import changes, damaged, read_or_say_why
 from tests.formats.samples import assert_same, everything, rotated, save_image
 
 
@@ -126,21 +122,3 @@ def test_bad_files_are_told(tmp_path):
         assert webdataset.read(tmp_path / "b.tar", on_error="skip").images.index.tolist() == ["a"]
     with pytest.raises(FormatError, match="is no tar file or folder"):
         webdataset.read(tmp_path / "none")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wds")
-    save_image(folder / "src/a.jpg", (6, 4))
-    labels = pd.DataFrame({"image": ["a.jpg"], "label": ["x"], "x": 1, "y": 1, "width": 1,
-                           "height": 1})  # fmt: skip
-    Dataset(labels).to_webdataset(folder / "out", root=folder / "src")
-    return folder / "out/data-000000.tar"
-
-
-@settings(max_examples=60, deadline=None)
-@given(changed=changes)
-def test_damaged_files_are_read_or_refused(whole, changed):
-    file = whole.with_name("damaged.tar")
-    file.write_bytes(damaged(whole.read_bytes(), changed))
-    read_or_say_why(webdataset.read, file)
