@@ -344,9 +344,12 @@ function render(session, el) {
       // Another scheme or other keys: bars, palette and keys are built from them.
       config = session.config;
       const desk = view.desk;
+      const isFocused = view.layer.contains(document.activeElement);
       view.close();
       view = new View(session, el);
       view.desk.resume(desk);
+      // Else the next key would be the notebook's.
+      if (isFocused) view.stage.focus({ preventScroll: true });
     });
     return () => {
       unsubscribe();
