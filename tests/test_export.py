@@ -24,7 +24,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.export import pictures
 from nbannotate.export.fitting import fitted_sizes, scaled
-from nbannotate.formats._pixels import mask_pixels, mask_rle
+from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats.samples import rotated, save_image
 
 

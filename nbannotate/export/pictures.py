@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from nbannotate.errors import FormatError
-from nbannotate.formats._files import open_image, opened
+from nbannotate.formats.shared.files import open_image, opened
 
 Progress = bool | Callable[[int, int], None]
 

@@ -12,7 +12,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from nbannotate.errors import FormatError
-from nbannotate.formats._files import SUFFIXES
+from nbannotate.formats.shared.files import SUFFIXES
 
 _WORKERS = 16  # uploads at once; they wait for the network
 

@@ -20,7 +20,7 @@ from nbannotate.errors import FormatError
 from nbannotate.export.fitting import Sizes, crops, fitted_sizes, regions, scaled
 from nbannotate.export.pictures import Job, Progress, make_all
 from nbannotate.export.uploading import refuse_present, upload
-from nbannotate.formats._files import require_files, sizes
+from nbannotate.formats.shared.files import require_files, sizes
 
 Write = Callable[..., WriteReport]
 

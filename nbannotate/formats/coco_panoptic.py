@@ -21,8 +21,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.errors import FormatError
-from nbannotate.formats import _pictures
-from nbannotate.formats._extras import (
+from nbannotate.formats.shared.extras import (
     IMAGE_EXTRAS,
     KEY,
     LABEL_EXTRAS,
@@ -30,14 +29,15 @@ from nbannotate.formats._extras import (
     label_extras,
     losses,
 )
-from nbannotate.formats._files import Copy, distinct, inside, new_folder, sizes
-from nbannotate.formats._json import blamed, check_side, decode, decode_each, load
-from nbannotate.formats._one_file import Coming, attributes_of, own_of
-from nbannotate.formats._outgoing import Label, Outgoing
-from nbannotate.formats._raster import FILLED
-from nbannotate.formats._segments import COVERED, Painted, masks, paint, read_indices, rgb_png
-from nbannotate.formats._side import SIDE_FILE, refuse_other_export, write_side
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.files import Copy, distinct, inside, new_folder, sizes
+from nbannotate.formats.shared.json_files import blamed, check_side, decode, decode_each, load
+from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of
+from nbannotate.formats.shared.outgoing import Label, Outgoing
+from nbannotate.formats.shared.pictures import plan_pictures
+from nbannotate.formats.shared.raster import FILLED
+from nbannotate.formats.shared.segments import COVERED, Painted, masks, paint, read_indices, rgb_png
+from nbannotate.formats.shared.side import SIDE_FILE, refuse_other_export, write_side
+from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,
     OnError,
     Only,
@@ -143,7 +143,7 @@ def write(
     outgoing = Outgoing(labels, chosen.index, path, label_extras(labels) if extras else None)
     size = sizes(chosen, base, path).tolist()
     splits = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
-    pictures = _pictures.plan(chosen, base, path, copy)
+    pictures = plan_pictures(chosen, base, path, copy)
     names = distinct([f"{stem}.png" for stem in pictures.stems])
     not_things = _stuff(dataset, stuff)
     categories = [

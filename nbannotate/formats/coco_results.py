@@ -16,13 +16,13 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats._coco_json import Image, decode, typed
-from nbannotate.formats._coco_read import Ask, read_family
-from nbannotate.formats._coco_write import Annotation, Content
-from nbannotate.formats._files import write_atomic
-from nbannotate.formats._pixels import mask_pixels, mask_rle
-from nbannotate.formats._raster import polygon_pixels
-from nbannotate.formats._tables import OnError, count_lost
+from nbannotate.formats.coco.decoding import Image, decode, typed
+from nbannotate.formats.coco.reading import Ask, read_family
+from nbannotate.formats.coco.writing import Annotation, Content
+from nbannotate.formats.shared.files import write_atomic
+from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
+from nbannotate.formats.shared.raster import polygon_pixels
+from nbannotate.formats.shared.tables import OnError, count_lost
 
 Task = Literal["bbox", "segm", "keypoints"]
 _KINDS: dict[Task, tuple[str, ...]] = {

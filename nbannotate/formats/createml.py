@@ -17,8 +17,8 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats._json import blamed, decode, decode_each, load
-from nbannotate.formats._one_file import (
+from nbannotate.formats.shared.json_files import blamed, decode, decode_each, load
+from nbannotate.formats.shared.one_file import (
     KEY,
     Coming,
     as_box,
@@ -28,7 +28,7 @@ from nbannotate.formats._one_file import (
     own_of,
     restored,
 )
-from nbannotate.formats._tables import OnError, Only, Problems
+from nbannotate.formats.shared.tables import OnError, Only, Problems
 
 
 class _Coordinates(msgspec.Struct):

@@ -22,9 +22,9 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, IMAGE_DTYPES, KINDS, LABEL_DTYPES, infer_schema
 from nbannotate.errors import FormatError
-from nbannotate.formats._files import write_atomic
-from nbannotate.formats._json import blamed, parsed
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.files import write_atomic
+from nbannotate.formats.shared.json_files import blamed, parsed
+from nbannotate.formats.shared.tables import (
     OnError,
     Problems,
     iso_times,

@@ -26,12 +26,12 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats import _pictures
-from nbannotate.formats._extras import losses
-from nbannotate.formats._files import Copy, new_folder
-from nbannotate.formats._json import blamed
-from nbannotate.formats._shapes import rings
-from nbannotate.formats._side import (
+from nbannotate.formats.shared.extras import losses
+from nbannotate.formats.shared.files import Copy, new_folder
+from nbannotate.formats.shared.json_files import blamed
+from nbannotate.formats.shared.pictures import plan_pictures
+from nbannotate.formats.shared.shapes import rings
+from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_line,
     one_word,
@@ -41,7 +41,7 @@ from nbannotate.formats._side import (
     write_side,
     written_names,
 )
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.tables import (
     OnError,
     Only,
     Problems,
@@ -53,7 +53,13 @@ from nbannotate.formats._tables import (
     reviewed,
     split_names,
 )
-from nbannotate.formats._text_folders import Files, Layout, first_lines, per_image, write_texts
+from nbannotate.formats.shared.text_folders import (
+    Files,
+    Layout,
+    first_lines,
+    per_image,
+    write_texts,
+)
 
 LAYOUT = Layout(
     labels=("labelTxt", "labelTxt-v1.0", "labelTxt-v1.5", "labelTxt-v2.0"),
@@ -125,7 +131,7 @@ def write(
         lost.pop(f"images' column {header!r}", None)
     splits = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
     folders = ["train"] * len(chosen) if splits is None else [str(name) for name in splits]
-    pictures = _pictures.plan(chosen, None if root is None else Path(root), path, copy)
+    pictures = plan_pictures(chosen, None if root is None else Path(root), path, copy)
     names = written_names((c.name for c in dataset.schema.classes), one_word)
     lines = _texts(labels, chosen.index, names, path, lost)
     contents = [head + text for head, text in zip(_headers(chosen), lines, strict=True)]

@@ -26,14 +26,14 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats import _pictures
-from nbannotate.formats._extras import losses
-from nbannotate.formats._files import Copy, new_folder
-from nbannotate.formats._json import blamed
-from nbannotate.formats._outgoing import Label, Outgoing, outline
-from nbannotate.formats._rows import Rows
-from nbannotate.formats._shapes import Ring, bounds
-from nbannotate.formats._side import (
+from nbannotate.formats.shared.extras import losses
+from nbannotate.formats.shared.files import Copy, new_folder
+from nbannotate.formats.shared.json_files import blamed
+from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
+from nbannotate.formats.shared.pictures import plan_pictures
+from nbannotate.formats.shared.rows import Rows
+from nbannotate.formats.shared.shapes import Ring, bounds
+from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_line,
     read_side,
@@ -42,7 +42,7 @@ from nbannotate.formats._side import (
     texts,
     write_side,
 )
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.tables import (
     OnError,
     Only,
     Problems,
@@ -53,7 +53,7 @@ from nbannotate.formats._tables import (
     reviewed,
     split_names,
 )
-from nbannotate.formats._text_folders import Files, Layout, first_lines, write_texts
+from nbannotate.formats.shared.text_folders import Files, Layout, first_lines, write_texts
 
 LAYOUT = Layout(
     labels=("gt", "gts", "labels"), images=("images", "imgs"), suffix=".jpg", prefix="gt_"
@@ -129,7 +129,7 @@ def write(
     )  # fmt: skip
     splits = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
     folders = ["train"] * len(chosen) if splits is None else [str(name) for name in splits]
-    pictures = _pictures.plan(chosen, None if root is None else Path(root), path, copy)
+    pictures = plan_pictures(chosen, None if root is None else Path(root), path, copy)
     outgoing = Outgoing(labels[placed], chosen.index, path)
     lines = _Lines(outgoing, lost, year, decimals)
     contents = ["".join(map(lines.line, found)) for found in outgoing.per_image(PLACED_KINDS)]

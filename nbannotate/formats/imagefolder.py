@@ -19,7 +19,7 @@ from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema, TagGroup
 from nbannotate.errors import FormatError, SchemaError
-from nbannotate.formats._files import (
+from nbannotate.formats.shared.files import (
     SUFFIXES,
     Copy,
     distinct,
@@ -33,10 +33,10 @@ from nbannotate.formats._files import (
     safe_paths,
     upright_size,
 )
-from nbannotate.formats._json import blamed, put_aside
-from nbannotate.formats._reading import has_label_files
-from nbannotate.formats._side import SIDE_FILE
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.json_files import blamed, put_aside
+from nbannotate.formats.shared.reading import has_label_files
+from nbannotate.formats.shared.side import SIDE_FILE
+from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,
     OnError,
     Problems,

@@ -16,10 +16,10 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats._files import write_atomic
-from nbannotate.formats._json import blamed, load
-from nbannotate.formats._records import Records, records
-from nbannotate.formats._tables import OnError, Problems
+from nbannotate.formats.shared.files import write_atomic
+from nbannotate.formats.shared.json_files import blamed, load
+from nbannotate.formats.shared.records import Records, records
+from nbannotate.formats.shared.tables import OnError, Problems
 
 _HEAD = b'{"nbannotate":'
 

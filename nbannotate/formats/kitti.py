@@ -25,11 +25,11 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, PLACED_KINDS
-from nbannotate.formats import _pictures
-from nbannotate.formats._extras import losses
-from nbannotate.formats._files import Copy, new_folder
-from nbannotate.formats._json import blamed
-from nbannotate.formats._side import (
+from nbannotate.formats.shared.extras import losses
+from nbannotate.formats.shared.files import Copy, new_folder
+from nbannotate.formats.shared.json_files import blamed
+from nbannotate.formats.shared.pictures import plan_pictures
+from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_word,
     refuse_other_export,
@@ -39,7 +39,7 @@ from nbannotate.formats._side import (
     write_side,
     written_names,
 )
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.tables import (
     OnError,
     Only,
     Problems,
@@ -51,8 +51,14 @@ from nbannotate.formats._tables import (
     reviewed,
     split_names,
 )
-from nbannotate.formats._text_folders import Files, Layout, first_lines, per_image, write_texts
-from nbannotate.formats._values import CONFIDENCE, scores, set_scores
+from nbannotate.formats.shared.text_folders import (
+    Files,
+    Layout,
+    first_lines,
+    per_image,
+    write_texts,
+)
+from nbannotate.formats.shared.values import CONFIDENCE, scores, set_scores
 
 LAYOUT = Layout(labels=("label_2",), images=("image_2", "image_3", "images"), suffix=".png")
 
@@ -125,7 +131,7 @@ def write(
     outlines = int(labels["kind"].ne("box").sum())
     count_lost(lost, "outlines of shapes (their bounding boxes are written)", outlines)
     splits = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
-    pictures = _pictures.plan(chosen, None if root is None else Path(root), path, copy)
+    pictures = plan_pictures(chosen, None if root is None else Path(root), path, copy)
     names = written_names((c.name for c in dataset.schema.classes), one_word)
     lines = _texts(labels, chosen.index, names, lost)
 

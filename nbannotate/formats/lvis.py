@@ -22,10 +22,10 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats._coco_json import CHECKED
-from nbannotate.formats._coco_read import Ask, read_family
-from nbannotate.formats._coco_write import Content
-from nbannotate.formats._tables import OnError, Only
+from nbannotate.formats.coco.decoding import CHECKED
+from nbannotate.formats.coco.reading import Ask, read_family
+from nbannotate.formats.coco.writing import Content
+from nbannotate.formats.shared.tables import OnError, Only
 
 _RARE, _COMMON = 10, 100  # images
 

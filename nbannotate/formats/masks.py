@@ -19,16 +19,16 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.errors import FormatError
-from nbannotate.formats import _pictures
-from nbannotate.formats._extras import losses
-from nbannotate.formats._files import Copy, new_folder, sizes, upright_size
-from nbannotate.formats._json import blamed
-from nbannotate.formats._one_file import Coming
-from nbannotate.formats._outgoing import Outgoing
-from nbannotate.formats._raster import FILLED
-from nbannotate.formats._reading import images_by_stem, read_text
-from nbannotate.formats._segments import Indices, indexed_png, masks, paint, read_indices
-from nbannotate.formats._side import (
+from nbannotate.formats.shared.extras import losses
+from nbannotate.formats.shared.files import Copy, new_folder, sizes, upright_size
+from nbannotate.formats.shared.json_files import blamed
+from nbannotate.formats.shared.one_file import Coming
+from nbannotate.formats.shared.outgoing import Outgoing
+from nbannotate.formats.shared.pictures import plan_pictures
+from nbannotate.formats.shared.raster import FILLED
+from nbannotate.formats.shared.reading import images_by_stem, read_text
+from nbannotate.formats.shared.segments import Indices, indexed_png, masks, paint, read_indices
+from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_line,
     read_side,
@@ -38,7 +38,7 @@ from nbannotate.formats._side import (
     write_side,
     written_names,
 )
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,
     OnError,
     Only,
@@ -113,7 +113,7 @@ def write(
     outgoing = Outgoing(labels, chosen.index, path)
     size = sizes(chosen, base, path).tolist()
     splits = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
-    pictures = _pictures.plan(chosen, base, path, copy)
+    pictures = plan_pictures(chosen, base, path, copy)
     # 255 is what trainers pass over.
     numbers = {c.name: n + (n >= _IGNORED) for n, c in enumerate(classes, 1)}
     colours = {numbers[c.name]: c.color for c in classes}

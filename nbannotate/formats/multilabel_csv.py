@@ -19,12 +19,12 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError, SchemaError
-from nbannotate.formats._extras import losses
-from nbannotate.formats._files import image_paths, write_atomic
-from nbannotate.formats._json import blamed, parsed
-from nbannotate.formats._reading import read_text
-from nbannotate.formats._tables import OnError, Only, Problems, on_images, reviewed
 from nbannotate.formats.csv_table import schema_file
+from nbannotate.formats.shared.extras import losses
+from nbannotate.formats.shared.files import image_paths, write_atomic
+from nbannotate.formats.shared.json_files import blamed, parsed
+from nbannotate.formats.shared.reading import read_text
+from nbannotate.formats.shared.tables import OnError, Only, Problems, on_images, reviewed
 
 _FILES = ("filename", "file_name", "image_name", "image_path", "file")
 _TAGS = ("tags", "labels", "classes")

@@ -24,8 +24,7 @@ from nbannotate.core.geometry import rotated_corners, rotated_from_corners
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats import _pictures
-from nbannotate.formats._extras import (
+from nbannotate.formats.shared.extras import (
     IMAGE_EXTRAS,
     KEY,
     LABEL_EXTRAS,
@@ -33,14 +32,21 @@ from nbannotate.formats._extras import (
     label_extras,
     losses,
 )
-from nbannotate.formats._files import Copy, new_folder, upright_size
-from nbannotate.formats._json import blamed, decode_each
-from nbannotate.formats._one_file import Coming, attributes_of, own_of, restored
-from nbannotate.formats._outgoing import Label, Outgoing, outline
-from nbannotate.formats._reading import image_below, read_text
-from nbannotate.formats._shapes import Ring, bounds
-from nbannotate.formats._side import SIDE_FILE, one_line, read_side, refuse_other_export, write_side
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.files import Copy, new_folder, upright_size
+from nbannotate.formats.shared.json_files import blamed, decode_each
+from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of, restored
+from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
+from nbannotate.formats.shared.pictures import plan_pictures
+from nbannotate.formats.shared.reading import image_below, read_text
+from nbannotate.formats.shared.shapes import Ring, bounds
+from nbannotate.formats.shared.side import (
+    SIDE_FILE,
+    one_line,
+    read_side,
+    refuse_other_export,
+    write_side,
+)
+from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,
     OnError,
     Only,
@@ -132,7 +138,7 @@ def write(
         label_columns=kept, image_columns=IMAGE_EXTRAS if extras else ("split",),
     )  # fmt: skip
     splits = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
-    pictures = _pictures.plan(chosen, base, path, copy)
+    pictures = plan_pictures(chosen, base, path, copy)
     outgoing = Outgoing(labels, chosen.index, path, label_extras(labels) if extras else None)
     names = [f"images/{name}" for name in pictures.names]
     line = _detections if task == "detection" else _recognition

@@ -20,9 +20,9 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats._files import write_atomic
-from nbannotate.formats._json import blamed, parsed
-from nbannotate.formats._tables import OnError, Problems, json_column
+from nbannotate.formats.shared.files import write_atomic
+from nbannotate.formats.shared.json_files import blamed, parsed
+from nbannotate.formats.shared.tables import OnError, Problems, json_column
 
 LABELS, IMAGES = "labels.parquet", "images.parquet"
 _SCHEMA, _IMAGES = b"nbannotate.schema", b"nbannotate.images"

@@ -25,13 +25,13 @@ from nbannotate.core.geometry import rotated_corners, rotated_from_corners
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats._ellipses import as_ellipse, ellipse_ring
-from nbannotate.formats._json import blamed, decode, load
-from nbannotate.formats._one_file import KEY, Coming, dump, going, own_of, restored
-from nbannotate.formats._outgoing import Label, outline
-from nbannotate.formats._shapes import bounds
-from nbannotate.formats._tables import OnError, Only, Problems
-from nbannotate.formats._values import as_text, settle, typed
+from nbannotate.formats.shared.ellipses import as_ellipse, ellipse_ring
+from nbannotate.formats.shared.json_files import blamed, decode, load
+from nbannotate.formats.shared.one_file import KEY, Coming, dump, going, own_of, restored
+from nbannotate.formats.shared.outgoing import Label, outline
+from nbannotate.formats.shared.shapes import bounds
+from nbannotate.formats.shared.tables import OnError, Only, Problems
+from nbannotate.formats.shared.values import as_text, settle, typed
 
 _KINDS = (*PLACED_KINDS, "tag")
 _LABEL = "label"

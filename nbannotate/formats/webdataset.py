@@ -1,8 +1,8 @@
 """WebDataset: tar files of samples, in each an image, its labels as JSON and its class, if any.
 
 A sample is the members with the same name up to the first dot: ``000001.jpg``, ``000001.json``,
-``000001.cls``. The JSON is one of our records (`nbannotate.formats._records`), with ``x``, ``y``,
-``width``, ``height`` in pixels of the upright image; ``.cls`` is the number of the only tag.
+``000001.cls``. The JSON is one of our records (`nbannotate.formats.shared.records`), with ``x``,
+``y``, ``width``, ``height`` in pixels of the upright image; ``.cls`` is the number of the only tag.
 Splits are shards of their own, ``train-000000.tar``; ``nbannotate.json`` holds the scheme.
 
 Source: github.com/webdataset/webdataset, "The WebDataset Format".
@@ -25,9 +25,8 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats import _pictures
-from nbannotate.formats._extras import losses
-from nbannotate.formats._files import (
+from nbannotate.formats.shared.extras import losses
+from nbannotate.formats.shared.files import (
     SUFFIXES,
     distinct,
     header_size,
@@ -35,10 +34,11 @@ from nbannotate.formats._files import (
     opened,
     upright_png,
 )
-from nbannotate.formats._json import blamed, check_side
-from nbannotate.formats._records import Records, records
-from nbannotate.formats._side import SIDE_FILE, read_side, refuse_other_export, write_side
-from nbannotate.formats._tables import (
+from nbannotate.formats.shared.json_files import blamed, check_side
+from nbannotate.formats.shared.pictures import Pictures, plan_pictures
+from nbannotate.formats.shared.records import Records, records
+from nbannotate.formats.shared.side import SIDE_FILE, read_side, refuse_other_export, write_side
+from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,
     OnError,
     Only,
@@ -107,7 +107,7 @@ def write(
     splits = split_names(dataset, chosen, split, seed=seed, by=by, path=path)
     if splits is not None:
         part.images["split"] = pd.Series(splits, index=chosen.index, dtype="string")
-    pictures = _pictures.plan(chosen, None if root is None else Path(root), path, copy)
+    pictures = plan_pictures(chosen, None if root is None else Path(root), path, copy)
     # The name of a sample ends at its first dot.
     keys = distinct([re.sub(r"[.\s]", "_", stem) or "_" for stem in pictures.stems])
     numbers = {c.name: n for group in dataset.schema.tags for n, c in enumerate(group.choices)}
@@ -133,7 +133,7 @@ def write(
 
 
 def _members(
-    pictures: _pictures.Pictures,
+    pictures: Pictures,
     row: int,
     record: dict[str, Any],
     numbers: dict[str, int],

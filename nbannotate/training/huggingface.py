@@ -9,7 +9,7 @@ import datasets
 
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.tables import CLASSED_KINDS
-from nbannotate.formats._tables import Only
+from nbannotate.formats.shared.tables import Only
 from nbannotate.training.selection import Selection, select, single_answers
 
 

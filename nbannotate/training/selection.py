@@ -16,8 +16,8 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import TagGroup
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import ImageError, LabelError
-from nbannotate.formats._files import opened, require_files
-from nbannotate.formats._tables import Only, reviewed
+from nbannotate.formats.shared.files import opened, require_files
+from nbannotate.formats.shared.tables import Only, reviewed
 from nbannotate.images.decoding import decode, open_header
 
 TASKS = ("detect", "classify")

@@ -15,7 +15,7 @@ from sklearn.utils import Bunch
 
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.tables import BOX
-from nbannotate.formats._tables import Only
+from nbannotate.formats.shared.tables import Only
 from nbannotate.training.selection import load, question, select, single_answers, task_of
 
 Features = Callable[[NDArray[np.uint8]], Any]

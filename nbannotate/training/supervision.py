@@ -10,7 +10,7 @@ import supervision
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import to_corners
 from nbannotate.errors import LabelError
-from nbannotate.formats._tables import Only
+from nbannotate.formats.shared.tables import Only
 from nbannotate.training.selection import question, select, single_answers, task_of
 
 

@@ -15,7 +15,7 @@ import torch
 
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import to_corners
-from nbannotate.formats._tables import Only
+from nbannotate.formats.shared.tables import Only
 from nbannotate.training.selection import (
     Selection,
     load,

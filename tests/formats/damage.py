@@ -19,7 +19,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from nbannotate.errors import FormatError
-from nbannotate.formats._tfrecord_codec import framed
+from nbannotate.formats.tfrecord.codec import framed
 
 SLOWEST = 5  # seconds
 MOST_MEMORY = 2**30  # bytes

@@ -17,7 +17,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import cityscapes
-from nbannotate.formats._cityscapes_classes import COLOURS, INSTANCES, OFFICIAL
+from nbannotate.formats.cityscapes.classes import COLOURS, INSTANCES, OFFICIAL
 from tests.formats.samples import assert_alike, save_image, shape_datasets
 
 many = settings(

@@ -21,7 +21,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import coco
-from nbannotate.formats._shapes import rle_area, rle_bounds
+from nbannotate.formats.shared.shapes import rle_area, rle_bounds
 from tests.formats.samples import (
     HARD_NAMES,
     assert_same,

@@ -14,7 +14,7 @@ import nbannotate as nba
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
 from nbannotate.formats import coco_panoptic
-from nbannotate.formats._pixels import mask_pixels
+from nbannotate.formats.shared.pixels import mask_pixels
 from tests.formats.readers import run
 from tests.formats.samples import (
     assert_alike,

@@ -16,7 +16,7 @@ import nbannotate.core.registry as registry
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError, NbannotateError
 from nbannotate.formats import formats
-from nbannotate.formats._files import (
+from nbannotate.formats.shared.files import (
     distinct,
     inside,
     open_image,
@@ -24,7 +24,7 @@ from nbannotate.formats._files import (
     safe_component,
     write_atomic,
 )
-from nbannotate.formats._shapes import check_rle, flat_to_rings, ring_area
+from nbannotate.formats.shared.shapes import check_rle, flat_to_rings, ring_area
 from tests.formats.samples import everything, save_image
 
 

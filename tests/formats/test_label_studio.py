@@ -17,8 +17,9 @@ import nbannotate as nba
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
-from nbannotate.formats import _brush, label_studio
-from nbannotate.formats._pixels import mask_pixels, mask_rle
+from nbannotate.formats import label_studio
+from nbannotate.formats.label_studio import brush
+from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats import readers
 from tests.formats.samples import assert_alike, everything, shape_datasets
 
@@ -121,7 +122,7 @@ print(json.dumps(json.load(open(out + "/result.json"))))
 def test_masks_are_packed_and_unpacked(width, height, random):
     runs = np.array([random.random() < 0.3 for _ in range(width * height)])
     pixels = runs.reshape(height, width)
-    assert (_brush.decode(_brush.encode(pixels), width, height) == pixels).all()
+    assert (brush.decode(brush.encode(pixels), width, height) == pixels).all()
 
 
 def test_its_own_packer_and_ours_agree():
@@ -138,10 +139,10 @@ ours = json.loads(sys.argv[2])
 alpha = np.reshape(brush.decode_rle(ours), (*mask.shape, 4))[:, :, 3]
 print(json.dumps([brush.mask2rle(mask), alpha.tolist()]))
 """,
-        json.dumps(pixels.astype(int).tolist()), json.dumps(_brush.encode(pixels)),
+        json.dumps(pixels.astype(int).tolist()), json.dumps(brush.encode(pixels)),
     )  # fmt: skip
     assert (np.array(unpacked) == pixels * 255).all()
-    assert (_brush.decode(theirs, 300, 40) == pixels).all()
+    assert (brush.decode(theirs, 300, 40) == pixels).all()
 
 
 def test_all_that_people_said_is_read(tmp_path):

@@ -21,7 +21,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import labelme
-from nbannotate.formats._pixels import mask_pixels, mask_rle, png_bytes
+from nbannotate.formats.shared.pixels import mask_pixels, mask_rle, png_bytes
 from tests.formats.samples import (
     assert_alike,
     box_datasets,

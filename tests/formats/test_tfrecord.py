@@ -16,7 +16,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import tfrecord
-from nbannotate.formats._tfrecord_codec import decode, encode, framed, records
+from nbannotate.formats.tfrecord.codec import decode, encode, framed, records
 from tests.formats.samples import assert_alike, everything, save_image, shape_datasets
 
 BOX = ["x", "y", "width", "height"]

@@ -17,7 +17,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import via
-from nbannotate.formats._ellipses import ellipse_ring
+from nbannotate.formats.shared.ellipses import ellipse_ring
 from tests.formats.samples import assert_alike, assert_same, everything, shape_datasets
 
 

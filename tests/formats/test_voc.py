@@ -17,7 +17,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import voc
-from nbannotate.formats._pixels import mask_pixels, mask_rle
+from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats.readers import run
 from tests.formats.samples import box_datasets, everything, rotated, save_image
 

@@ -16,7 +16,7 @@ import nbannotate as nba
 from nbannotate.core.dataset import Dataset
 from nbannotate.errors import FormatError
 from nbannotate.formats import webdataset
-from nbannotate.formats._files import opened
+from nbannotate.formats.shared.files import opened
 from tests.formats.samples import assert_same, everything, rotated, save_image
 
 

@@ -18,7 +18,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
-from nbannotate.formats._yolo_rows import outline
+from nbannotate.formats.yolo.rows import outline
 from tests.formats.samples import assert_alike, save_image, shape_datasets
 
 RING = [[6.0, 4.0], [54.0, 4.0], [30.0, 36.0]]

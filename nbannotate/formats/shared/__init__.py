@@ -1,0 +1,1 @@
+"""What formats share: files, tables, shapes and pixels on their way in and out."""

@@ -1,0 +1,1 @@
+"""TRL's data sets of answers that are compared and rated."""
