@@ -6,9 +6,11 @@ file. Tables of others may have the tags in one column instead, with spaces or `
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -47,14 +49,15 @@ def write(dataset: Dataset, path: str | Path, *, only: Only = "reviewed") -> Wri
     Raises
     ------
     FormatError
-        If the file is called otherwise, or a tag is called like the column of the images.
+        If the file is called otherwise, or tags bear all names of the column of images.
     """
     path = Path(path)
     if path.suffix.lower() != ".csv" or path.is_dir():
         raise FormatError(path, "", "this is one file; give a name that ends in .csv")
     names = [choice.name for choice in dataset.schema.tag_choices]
-    if _FILES[0] in names:
-        raise FormatError(path, "header", f"a tag is called {_FILES[0]!r}; rename it")
+    file = next((name for name in _FILES if name not in names), None)
+    if file is None:
+        raise FormatError(path, "header", f"tags are called {', '.join(_FILES)}; rename one")
     chosen = dataset.images[reviewed(dataset, ("tag",), only)]
     labels = on_images(dataset, chosen)
     lost = losses(dataset, chosen, labels, "a table of tags", kinds=("tag",))
@@ -64,9 +67,13 @@ def write(dataset: Dataset, path: str | Path, *, only: Only = "reviewed") -> Wri
     columns = [place[name] for name in tags["label"].astype(object)]
     values[chosen.index.get_indexer(pd.Index(tags["image"])), columns] = 1
     table = pd.DataFrame(values, columns=pd.Index(names, dtype=object))
-    table.insert(0, _FILES[0], chosen.index.to_numpy(dtype=object))
+    table.insert(0, file, chosen.index.to_numpy(dtype=object))
+    # A carriage return alone ends a line for readers, and is not quoted for it by the writer.
+    texts = [*names, *chosen.index]
+    odd = any("\r" in text for text in texts)
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL
     try:
-        content = table.to_csv(index=False, lineterminator="\n").encode()
+        content = table.to_csv(index=False, lineterminator="\n", quoting=quoting).encode()
     except UnicodeEncodeError as error:
         raise FormatError(path, "", f"a name is not Unicode text ({error}); rename it") from error
     write_atomic(schema_file(path), json.dumps(dataset.schema.to_dict()).encode())
@@ -140,7 +147,7 @@ def _tags(
 ) -> tuple[list[str], NDArray[np.bool_], NDArray[np.bool_]]:
     """The tags; which image has which, shape (images, tags); and which rows are good."""
     head = [str(name) for name in table.columns]
-    if len(head) == 2 and head[1] in _TAGS:
+    if len(head) == 2 and head[1] in _TAGS and not _is_answered(table.iloc[:, 1]):
         mark = "|" if table.iloc[:, 1].str.contains("|", regex=False).any() else None
         lists = [[tag.strip() for tag in text.split(mark)] for text in table.iloc[:, 1]]
         names = sorted({tag for tags in lists for tag in tags if tag})
@@ -158,6 +165,11 @@ def _tags(
             )
             good[row] = False
     return head[1:], has, good
+
+
+def _is_answered(column: pd.Series[Any]) -> bool:
+    """Whether it is the column of a tag, not of lists of tags: there are only ones and zeros."""
+    return bool(column.isin({*_YES, *_NO}).all() and column.ne("").any())
 
 
 def _schema(path: Path, names: list[str]) -> Schema:
