@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.coco import keypoints
-from nbannotate.formats.shared.extras import KEY, image_extras, label_extras
+from nbannotate.formats.shared.extras import KEY, LABEL_EXTRAS, image_extras, label_extras
 from nbannotate.formats.shared.files import sizes, write_atomic
 from nbannotate.formats.shared.shapes import ring_area, rings, rle_area
 from nbannotate.formats.shared.tables import (
@@ -48,6 +50,20 @@ class Annotation(msgspec.Struct):
     num_keypoints: int | msgspec.UnsetType = msgspec.UNSET
     attributes: Any = msgspec.UNSET
     nbannotate: Any = msgspec.UNSET
+
+
+class Own(msgspec.Struct, omit_defaults=True):
+    """What is put aside of a label of which little is known."""
+
+    label_id: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What boxes of which little is known have in common."""
+
+    source: str | None
 
 
 class Content:
@@ -146,24 +162,63 @@ class Content:
                 file, "", f"a name is not Unicode text ({error}); rename it"
             ) from error
 
+    @cached_property
+    def _plain(self) -> Plain | None:
+        """What is put aside of each label if all are boxes of which nothing else is known."""
+        placed = self.placed
+        if self._outlined or self._slots or placed["kind"].ne("box").any():
+            return None
+        if any(placed["attributes"]) or any(shape is not None for shape in placed["geometry"]):
+            return None
+        if self._extras and any(placed[column].notna().any() for column in LABEL_EXTRAS):
+            return None
+        sources = placed["source"].unique().tolist()
+        if len(sources) > 1 or (sources and not isinstance(sources[0], str)):
+            return None
+        return Plain(None if sources in ([], ["human"]) else sources[0])
+
     def annotations(self, chosen: NDArray[np.int64]) -> list[Annotation]:
         """The annotations of those rows of the labels."""
-        path, extras, slots = self._path, self._extras, self._slots
-        placed, image = self.placed.iloc[chosen], self.image[chosen]
-        class_id = {c.name: c.id for c in self._schema.classes}
-        names: list[str] = placed["label"].astype(object).tolist()
-        boxes = placed[BOX].to_numpy()
+        rows = self._rows(chosen)
+        if self._plain is None:
+            self._complete(rows, chosen)
+        elif self._extras:
+            ids = self.placed.index[chosen].tolist()
+            for row, own in zip(rows, map(Own, ids, repeat(self._plain.source)), strict=True):
+                row.nbannotate = own
+        return rows
+
+    def _rows(self, chosen: NDArray[np.int64]) -> list[Annotation]:
+        """Ids, classes and boxes."""
+        boxes = self._boxes[chosen]
         # pycocotools: an annotation id of 0 scores AP 0, a missing area or iscrowd is a KeyError.
-        rows = list(
+        return list(
             map(
                 Annotation,
                 (chosen + 1).tolist(),
-                (image + 1).tolist(),
-                [class_id[name] for name in names],
+                (self.image[chosen] + 1).tolist(),
+                self._class_ids[chosen].tolist(),
                 boxes.tolist(),
                 (boxes[:, 2] * boxes[:, 3]).tolist(),
             )
         )
+
+    @cached_property
+    def _boxes(self) -> NDArray[np.float64]:
+        return self.placed[BOX].to_numpy(dtype=np.float64)
+
+    @cached_property
+    def _class_ids(self) -> NDArray[np.int64]:
+        ids = {c.name: c.id for c in self._schema.classes}
+        column = self.placed["label"].cat
+        numbers = [ids.get(str(name), -1) for name in column.categories]
+        return np.array([*numbers, -1], dtype=np.int64)[column.codes.to_numpy()]
+
+    def _complete(self, rows: list[Annotation], chosen: NDArray[np.int64]) -> None:
+        """Give annotations their shapes and all else that is known of them."""
+        path, extras, slots = self._path, self._extras, self._slots
+        placed = self.placed.iloc[chosen]
+        names: list[str] = placed["label"].astype(object).tolist()
         for row, values in zip(rows, plain_column(placed["attributes"], path), strict=True):
             if values:
                 row.attributes, row.iscrowd = values, int(values.get("iscrowd") is True)
@@ -192,7 +247,6 @@ class Content:
                 ) from error
             if extras and shape is not None:
                 rows[at].nbannotate |= shape
-        return rows
 
 
 def _images(

@@ -45,7 +45,10 @@ def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                _write_parts(file, content)
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files for the owner only; an export is meant to be shared.
@@ -56,6 +59,18 @@ def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _write_parts(file: IO[bytes], parts: Iterable[bytes]) -> None:
+    """Write the parts; a thread does so while the next one is made."""
+    with ThreadPoolExecutor(1) as thread:
+        writing: Future[int] | None = None
+        for part in parts:
+            if writing is not None:
+                writing.result()
+            writing = thread.submit(file.write, part)
+        if writing is not None:
+            writing.result()
 
 
 def write_many(files: Iterable[tuple[str, str]]) -> None:
@@ -244,8 +259,11 @@ def upright_size(where: str) -> tuple[int, int]:
     OSError, ValueError
         If it cannot be read as an image.
     """
-    with opened(where) as file:
-        return header_size(file)
+    if "://" in where:
+        with opened(where) as file:
+            return header_size(file)
+    with open(where, "rb") as local:  # noqa: PTH123  a Path each takes as long as to read it
+        return header_size(local)
 
 
 def header_size(file: IO[bytes]) -> tuple[int, int]:

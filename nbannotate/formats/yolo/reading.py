@@ -76,8 +76,9 @@ def read(path: str | Path, *, on_error: OnError = "raise", task: Task | None = N
         table = pd.DataFrame({"path": files, "split": splits}, index=keys)
         size, readable = _sizes(files, problems)
         table["width"], table["height"] = size[:, 0], size[:, 1]
-        texts = [_text(file, problems) for file in files]
-        _name_orphans(files, problems)
+        label_files = [_label_file(file) for file in files]
+        texts = [_text(file, problems) for file in label_files]
+        _name_orphans(label_files, problems)
         table["status"] = ["todo" if text is None else "done" for text in texts]
         if not names:
             schema = _numbered(texts)
@@ -85,7 +86,8 @@ def read(path: str | Path, *, on_error: OnError = "raise", task: Task | None = N
         # The files' names may bear a mark that the scheme's do not.
         names = dict(zip(names, (c.name for c in schema.classes), strict=True))
         labels = _labels(files, keys, texts, size, names, row_kind, problems)
-        labels = labels[labels["image"].isin(table.index[readable])]
+        if not readable.all():
+            labels = labels[labels["image"].isin(table.index[readable])]
         return problems.finish(Dataset(labels, table[readable], schema))
 
 
@@ -243,8 +245,7 @@ def _label_file(image: str) -> str:
     return f"{stem}.txt"
 
 
-def _text(image: str, problems: Problems) -> str | None:
-    file = _label_file(image)
+def _text(file: str, problems: Problems) -> str | None:
     try:
         with open(file, "rb", buffering=0) as content:  # noqa: PTH123  Path.open is slow
             return content.read().decode("utf-8-sig")
@@ -256,7 +257,7 @@ def _text(image: str, problems: Problems) -> str | None:
 
 
 def _name_orphans(files: list[str], problems: Problems) -> None:
-    used = {_label_file(file) for file in files}
+    used = set(files)
     for folder in sorted({file.rpartition("/")[0] for file in used}):
         names = sorted(os.listdir(folder or ".")) if Path(folder).is_dir() else []  # noqa: PTH208
         for name in names:
