@@ -54,7 +54,7 @@ lint: $(VENV)/.test $(VENV)/.typescript ## ruff, mypy, and TypeScript's check of
 format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
 
-bench: $(VENV)/.bench $(VENV)/.chromium ## measure; results go to benchmarks/results
+bench: $(VENV)/.bench $(VENV)/.consumers $(VENV)/.chromium ## measure; results go to benchmarks/results
 	@$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.test $(VENV)/.chromium $(VENV)/.postgres ## the tests that run for minutes
