@@ -191,9 +191,10 @@ def synthesise(folder: Path, images: int, boxes: int) -> dict[str, str]:
                 zip(at.tolist(), kind.tolist(), box.tolist(), strict=True))
         ],
     }  # fmt: skip
-    # datumaro wants the folder to be called so.
+    # datumaro wants the folder to be called so, and one of images beside it.
     coco, yolo = folder / "annotations/instances_train.json", folder / "yolo"
     coco.parent.mkdir()
+    (folder / "images").mkdir()
     coco.write_text(json.dumps(content))
     pictures, texts = yolo / "images/train", yolo / "labels/train"
     pictures.mkdir(parents=True)
