@@ -175,8 +175,8 @@ def test_a_picture_that_changed_since_it_was_labelled_is_refused(tmp_path, datas
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "csv", "resize": 20}, "csv takes no pictures along"),
-        ({"format": "csv", "copy": "crop"}, "csv takes no pictures along"),
+        ({"format": "trl_preference", "resize": 20}, "is not about pictures"),
+        ({"format": "csv", "copy": "move"}, "copy='move'; use 'link', 'copy', 'crop' or 'none'"),
         ({"format": "yolo", "resize": 0}, "resize=0; give the longest side in pixels"),
         ({"format": "yolo", "resize": 20, "copy": "none"}, "copy='none' takes no pictures"),
         ({"format": "yolo", "copy": "crop", "margin": -1}, "margin=-1; give a fraction"),
@@ -185,6 +185,57 @@ def test_a_picture_that_changed_since_it_was_labelled_is_refused(tmp_path, datas
 def test_what_cannot_be_asked_for_is_said(tmp_path, dataset, options: dict[str, Any], message):
     with pytest.raises(FormatError, match=message):
         dataset.write(tmp_path / "out", **options)
+
+
+@pytest.mark.parametrize("copy", ["link", "copy"])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("coco", "a.json"), ("coco", "set"), ("via", "a.json"), ("label_studio", "a.json"),
+     ("createml", "a.json"), ("cvat", "a.xml"), ("csv", "a.csv"), ("parquet", "a.parquet"),
+     ("jsonl", "a.jsonl"), ("lvis", "a.json")],
+)  # fmt: skip
+def test_pictures_go_beside_a_file_of_labels(tmp_path, dataset, name, file, copy):
+    report = dataset.write(tmp_path / "out" / file, format=name, copy=copy)
+
+    where = tmp_path / "out" / ("set/images" if file == "set" else "images")
+    assert {p.name for p in where.iterdir()} == {"a.png", "turned.png", "empty.png"}
+    with Image.open(where / "turned.png") as image:
+        assert image.size == (60, 40)  # upright for readers that turn none
+    assert (where / "a.png").stat().st_nlink == (2 if copy == "link" else 1)
+    assert f"pictures are in {where}" in report.notes
+    assert "1 images converted to upright PNG" in report.notes
+    back = nba.read(tmp_path / "out" / file, format=name)
+    assert set(back.images.index) == {"a.png", "turned.png", "empty.png"}
+    assert all(Path(path).is_file() for path in back.images["path"])
+    assert back.labels["image"].value_counts().to_dict() == {"a.png": 2, "turned.png": 1}
+    assert not [p for p in (tmp_path / "out").rglob(".*")]
+    with pytest.raises(FormatError, match=r"is there; give another folder, or overwrite=True"):
+        dataset.write(tmp_path / "out" / file, format=name, copy=copy)
+    dataset.write(tmp_path / "out" / file, format=name, copy=copy, overwrite=True)
+
+
+def test_pictures_beside_a_file_are_fitted_and_those_not_reviewed_stay_out(tmp_path, dataset):
+    dataset.images["status"] = ["done", "todo", "todo"]
+    report = dataset.to_coco(tmp_path / "out/a.json", resize=30)
+
+    assert {p.name for p in (tmp_path / "out/images").iterdir()} == {"a.png", "turned.jpg"}
+    with Image.open(tmp_path / "out/images/a.png") as image:
+        assert image.size == (30, 20)
+    assert report.lost == {"images not reviewed": 1}
+    back = nba.read(tmp_path / "out/a.json")
+    assert back.labels["width"].tolist() == [15, 10, 30]
+
+
+def test_a_failed_writer_leaves_no_pictures_and_keys_become_paths(tmp_path, dataset):
+    with pytest.raises(FormatError, match=r"ends in \.json"):
+        dataset.to_createml(tmp_path / "out/a.txt", copy="copy")
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+    labels = dataset.labels.drop("one").assign(image="/photos/x:1.png")
+    images = dataset.images.iloc[:1].set_axis(["/photos/x:1.png"])
+    report = Dataset(labels, images, dataset.schema).to_coco(tmp_path / "a.json", copy="link")
+    assert (tmp_path / "images/photos/x_1.png").is_file()
+    assert "1 images have another name in it" in report.notes
+    assert nba.read(tmp_path / "a.json").images.index.tolist() == ["photos/x_1.png"]
 
 
 @pytest.fixture
@@ -205,8 +256,10 @@ def test_a_data_set_is_written_to_where_fsspec_reaches(dataset, memory):
     assert report.labels == 3
     with pytest.raises(FormatError, match="is there already; give overwrite=True"):
         dataset.write("memory://bucket/set", format="yolo")
-    dataset.write("memory://bucket/table.csv", format="csv")
-    assert memory.isfile("/bucket/table.csv")
+    dataset.write("memory://bucket/table/table.csv", format="csv", copy="copy")
+    names = [path.removeprefix("/bucket/table/") for path in memory.find("/bucket/table")]
+    pictures = ["images/a.png", "images/empty.png", "images/turned.png"]
+    assert sorted(names) == [*pictures, "table.csv", "table.schema.json"]
 
 
 def test_an_upload_that_was_cut_off_shows_nothing_and_goes_on(dataset, memory, monkeypatch):

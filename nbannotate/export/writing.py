@@ -16,13 +16,18 @@ import pandas as pd
 
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.tables import KINDS
 from nbannotate.errors import FormatError
+from nbannotate.export.beside import with_pictures
 from nbannotate.export.fitting import Sizes, crops, fitted_sizes, regions, scaled
 from nbannotate.export.pictures import Job, Progress, make_all
 from nbannotate.export.uploading import refuse_present, upload
 from nbannotate.formats.shared.files import require_files, sizes
 
 Write = Callable[..., WriteReport]
+
+PICTURED = frozenset(KINDS) - {"choice", "rating"}
+"""Kinds of labels that are about pictures."""
 
 MADE = ("resize", "margin", "executor", "progress")
 """Options that are about making pictures, whatever the format."""
@@ -42,6 +47,9 @@ def export(format: Format, dataset: Dataset, path: str | Path, **options: Any) -
     **options
         Those of the format's writer, and:
 
+        ``copy="link"``, ``copy="copy"``
+            For formats of labels only, such as one JSON file: pictures go into ``images`` beside
+            it, as links or copies; ``overwrite=True`` replaces such a folder.
         ``copy="crop"``
             Each label with a place becomes a picture of its own, tagged with its class.
         ``margin``
@@ -72,6 +80,9 @@ def export(format: Format, dataset: Dataset, path: str | Path, **options: Any) -
         local = Path(name) / (address.rstrip("/").rpartition("/")[2] or "out")
         report = _write(format, write, dataset, local, options)
         upload(local, address)
+        for other in Path(name).iterdir():  # pictures beside a file
+            if other != local:
+                upload(other, f"{address.rstrip('/').rpartition('/')[0]}/{other.name}")
     return replace(report, path=Path(address))
 
 
@@ -80,13 +91,17 @@ def _write(
 ) -> WriteReport:
     given = {name: options.pop(name) for name in MADE if name in options}
     cropped = options.get("copy") == "crop"
+    if "copy" not in inspect.signature(write).parameters:
+        if options.get("copy", "none") == "none" and not given:
+            options.pop("copy", None)
+            return write(dataset, path, **options)
+        if not PICTURED & set(format.kinds):
+            raise FormatError(
+                path, "", f"{format.name} is not about pictures, and takes none along"
+            )
+        write = with_pictures(write)
     if not given and not cropped:
         return write(dataset, path, **options)
-    if "copy" not in inspect.signature(write).parameters:
-        raise FormatError(
-            path, "", f"{format.name} takes no pictures along, so that {', '.join(given)} "
-            "has nothing to make; leave it out, or write a format that has copy=…"
-        )  # fmt: skip
     if options.get("copy") == "none":
         raise FormatError(path, "", "copy='none' takes no pictures along; leave it or resize out")
     if options.get("copy") == "crop":
@@ -158,9 +173,10 @@ def _links(folder: Path) -> bool:
     return True
 
 
-def _chosen(dataset: Dataset, options: dict[str, Any]) -> Dataset:
+def _chosen(write: Write, dataset: Dataset, options: dict[str, Any]) -> Dataset:
     """The part of the dataset whose images a writer may take."""
-    if options.get("only", "reviewed") == "all":
+    takes_all = "only" not in inspect.signature(write).parameters
+    if takes_all or options.get("only", "reviewed") == "all":
         return dataset
     named = dataset.images.index.isin(dataset.labels["image"].unique())
     return dataset.select(
@@ -169,12 +185,12 @@ def _chosen(dataset: Dataset, options: dict[str, Any]) -> Dataset:
 
 
 def _with_places(
-    dataset: Dataset, path: Path, options: dict[str, Any]
+    write: Write, dataset: Dataset, path: Path, options: dict[str, Any]
 ) -> tuple[Dataset, list[str], Sizes]:
     """The dataset to write, where its images are, and their sizes."""
     root = options.pop("root", None)
     base = None if root is None else Path(root)
-    part = _chosen(dataset, options)
+    part = _chosen(write, dataset, options)
     return part, require_files(part.images, base, path), sizes(part.images, base, path)
 
 
@@ -182,7 +198,7 @@ def _write_fitted(
     write: Write, dataset: Dataset, path: Path, options: dict[str, Any], making: _Making
 ) -> WriteReport:
     """Write the dataset with its pictures made to fit, or copied."""
-    part, where, size = _with_places(dataset, path, options)
+    part, where, size = _with_places(write, dataset, path, options)
     fitted = making.fitted(size)
     jobs = [
         Job(file, before, None, after)
@@ -202,7 +218,7 @@ def _write_crops(
     write: Write, dataset: Dataset, path: Path, options: dict[str, Any], making: _Making
 ) -> WriteReport:
     """Write each label as a picture of its own."""
-    part, where, size = _with_places(dataset, path, options)
+    part, where, size = _with_places(write, dataset, path, options)
     split = options.pop("split", None)
     if split is not None:
         # By image, before it is cut up: parts of one picture stay on one side.
