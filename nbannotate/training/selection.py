@@ -132,12 +132,27 @@ def select(
     return Selection(dataset, images, labels.iloc[order], paths, starts)
 
 
-def task_of(dataset: Dataset, task: str | None) -> str:
-    """The task asked for; else to detect where there are shapes, and to classify where not."""
+def task_of(dataset: Dataset, task: str | None, tasks: Sequence[str] = TASKS) -> str:
+    """The task asked for; else to detect where there are shapes, and to classify where not.
+
+    Parameters
+    ----------
+    dataset
+        Labels and images.
+    task
+        The task that is asked for.
+    tasks
+        Those there are.
+
+    Raises
+    ------
+    LabelError
+        If there is no such task.
+    """
     if task is None:
         return "detect" if dataset.labels["kind"].isin(PLACED_KINDS).any() else "classify"
-    if task not in TASKS:
-        raise LabelError(f"task={task!r} is unknown; use one of {', '.join(TASKS)}")
+    if task not in tasks:
+        raise LabelError(f"task={task!r} is unknown; use one of {', '.join(tasks)}")
     return task
 
 

@@ -93,6 +93,40 @@ def test_torch_gets_torchvisions_targets(dataset):
         data[3]
 
 
+def test_masks_and_key_points_are_targets_too(folder):
+    import torch
+
+    square = {"size": [40, 60], "counts": [2 * 40 + 1, 3, 37, 3, 2400 - 2 * 40 - 1 - 43]}
+    rows = [
+        ("a.png", "box", "cat", [1.0, 2, 3, 4], None),
+        ("a.png", "polygon", "dog", [0.0, 0, 4, 4], [[[0, 0], [4, 0], [4, 4], [0, 4]]]),
+        ("a.png", "mask", "cat", [2.0, 1, 2, 3], square),
+        ("a.png", "keypoints", "dog", [5.0, 6, 2, 2], [[5, 6, 2], [0, 0, 0], [7, 8, 1]]),
+        ("a.png", "keypoints", "cat", [1.0, 1, 0, 0], [[1, 1, 2]]),
+    ]
+    columns = ["image", "kind", "label", "x", "y", "width", "height"]
+    placed = [(key, kind, name, *box) for key, kind, name, box, _ in rows]
+    labels = pd.DataFrame(placed, columns=columns)
+    labels["geometry"] = pd.Series([shape for *_, shape in rows], dtype=object)
+    images = pd.DataFrame({"path": str(folder / "a.png"), "status": "done"}, index=["a.png"])
+    dataset = nba.Dataset(labels, images, nba.Schema(["cat", "dog"]))
+
+    _, target = dataset.to_torch(task="segment")[0]
+    assert target["masks"].shape == (3, 40, 60) and target["masks"].dtype == torch.uint8
+    assert target["area"].tolist() == [12, 16, 6] and target["labels"].tolist() == [1, 2, 1]
+    assert target["masks"][2, 1:4, 2:4].all() and target["masks"][0, 2:6, 1:4].all()
+    _, target = dataset.to_torch(task="pose")[0]
+    assert target["keypoints"].tolist() == [
+        [[5, 6, 2], [0, 0, 0], [7, 8, 1]], [[1, 1, 2], [0, 0, 0], [0, 0, 0]]
+    ]  # fmt: skip
+    assert target["boxes"].tolist() == [[5, 6, 7, 8], [1, 1, 1, 1]]
+    with pytest.raises(LabelError, match="use one of detect, classify"):
+        dataset.to_sklearn(task="segment")
+    dataset.labels.at[dataset.labels.index[2], "geometry"] = {"size": [4, 6], "counts": [24]}
+    with pytest.raises(LabelError, match="the mask's size is not that of the image"):
+        dataset.to_torch(task="segment").target(0)
+
+
 def test_a_detector_trains_on_it(dataset):
     import torch
 
@@ -182,7 +216,7 @@ def test_paths_start_where_it_is_said(dataset, folder):
 @pytest.mark.parametrize(
     ("how", "problem"),
     [
-        ({"task": "count"}, "task='count' is unknown; use one of detect, classify"),
+        ({"task": "count"}, "task='count' is unknown; use one of detect, segment, pose, classify"),
         ({"task": "classify"}, "tags=None is no tag group of the scheme; there are: 'scene', 'se"),
         ({"task": "classify", "tags": "x"}, "tags='x' is no tag group"),
         ({"task": "classify", "tags": "scene", "only": "all"}, "1 images have not one answer to "
