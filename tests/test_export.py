@@ -20,11 +20,11 @@ from PIL import Image
 import nbannotate as nba
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
+from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.export import pictures
 from nbannotate.export.fitting import fitted_sizes, scaled
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats.samples import rotated, save_image
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.raster import FILLED
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.extras import (
@@ -34,7 +35,6 @@ from nbannotate.formats.shared.json_files import blamed, check_side, decode, dec
 from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of
 from nbannotate.formats.shared.outgoing import Label, Outgoing
 from nbannotate.formats.shared.pictures import plan_pictures
-from nbannotate.formats.shared.raster import FILLED
 from nbannotate.formats.shared.segments import COVERED, Painted, masks, paint, read_indices, rgb_png
 from nbannotate.formats.shared.side import SIDE_FILE, refuse_other_export, write_side
 from nbannotate.formats.shared.tables import (

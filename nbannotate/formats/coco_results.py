@@ -13,6 +13,8 @@ import numpy as np
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels, mask_rle
+from nbannotate.core.raster import polygon_pixels
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
@@ -20,8 +22,6 @@ from nbannotate.formats.coco.decoding import Image, decode, typed
 from nbannotate.formats.coco.reading import Ask, read_family
 from nbannotate.formats.coco.writing import Annotation, Content
 from nbannotate.formats.shared.files import write_atomic
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
-from nbannotate.formats.shared.raster import polygon_pixels
 from nbannotate.formats.shared.tables import OnError, count_lost
 
 Task = Literal["bbox", "segm", "keypoints"]

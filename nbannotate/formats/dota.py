@@ -23,6 +23,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners, rotated_from_corners
 from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.rings import rings
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
@@ -30,7 +31,6 @@ from nbannotate.formats.shared.extras import losses
 from nbannotate.formats.shared.files import Copy, new_folder
 from nbannotate.formats.shared.json_files import blamed
 from nbannotate.formats.shared.pictures import plan_pictures
-from nbannotate.formats.shared.shapes import rings
 from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_line,

@@ -23,6 +23,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.rings import Ring, bounds
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
@@ -32,7 +33,6 @@ from nbannotate.formats.shared.json_files import blamed
 from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
 from nbannotate.formats.shared.pictures import plan_pictures
 from nbannotate.formats.shared.rows import Rows
-from nbannotate.formats.shared.shapes import Ring, bounds
 from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_line,

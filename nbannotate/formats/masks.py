@@ -17,6 +17,7 @@ import numpy as np
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.raster import FILLED
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.extras import losses
@@ -25,7 +26,6 @@ from nbannotate.formats.shared.json_files import blamed
 from nbannotate.formats.shared.one_file import Coming
 from nbannotate.formats.shared.outgoing import Outgoing
 from nbannotate.formats.shared.pictures import plan_pictures
-from nbannotate.formats.shared.raster import FILLED
 from nbannotate.formats.shared.reading import images_by_stem, read_text
 from nbannotate.formats.shared.segments import Indices, indexed_png, masks, paint, read_indices
 from nbannotate.formats.shared.side import (

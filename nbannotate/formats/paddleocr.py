@@ -22,6 +22,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.geometry import rotated_corners, rotated_from_corners
 from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.rings import Ring, bounds
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.extras import (
@@ -38,7 +39,6 @@ from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of, re
 from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
 from nbannotate.formats.shared.pictures import plan_pictures
 from nbannotate.formats.shared.reading import image_below, read_text
-from nbannotate.formats.shared.shapes import Ring, bounds
 from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_line,

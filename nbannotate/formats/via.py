@@ -23,13 +23,13 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners, rotated_from_corners
 from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.rings import bounds
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.ellipses import as_ellipse, ellipse_ring
 from nbannotate.formats.shared.json_files import blamed, decode, load
 from nbannotate.formats.shared.one_file import KEY, Coming, dump, going, own_of, restored
 from nbannotate.formats.shared.outgoing import Label, outline
-from nbannotate.formats.shared.shapes import bounds
 from nbannotate.formats.shared.tables import OnError, Only, Problems
 from nbannotate.formats.shared.values import as_text, settle, typed
 

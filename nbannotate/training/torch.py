@@ -15,9 +15,9 @@ import torch
 
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import to_corners
+from nbannotate.core.raster import FILLED, label_pixels
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import LabelError
-from nbannotate.formats.shared.raster import FILLED, label_pixels
 from nbannotate.formats.shared.tables import Only
 from nbannotate.training.selection import (
     TASKS,

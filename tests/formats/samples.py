@@ -12,13 +12,13 @@ from PIL import Image
 
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
+from nbannotate.core.masks import mask_pixels, mask_rle, rle_bounds
+from nbannotate.core.raster import FILLED
+from nbannotate.core.rings import bounds
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.formats.shared.ellipses import ellipse_ring
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
-from nbannotate.formats.shared.raster import FILLED
 from nbannotate.formats.shared.rows import keypoints_bounds
-from nbannotate.formats.shared.shapes import bounds, rle_bounds
 
 NAMES = ["NA", "null", "001", "no", "<img src=x onerror=alert(1)>", "😀", "עברית"]
 HARD_NAMES = [

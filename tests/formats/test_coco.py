@@ -18,10 +18,10 @@ from pycocotools.cocoeval import COCOeval
 
 import nbannotate.core.registry as registry
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import rle_area, rle_bounds
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import coco
-from nbannotate.formats.shared.shapes import rle_area, rle_bounds
 from tests.formats.samples import (
     HARD_NAMES,
     assert_same,

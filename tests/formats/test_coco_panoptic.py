@@ -12,9 +12,9 @@ from PIL import Image
 
 import nbannotate as nba
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels
 from nbannotate.errors import FormatError
 from nbannotate.formats import coco_panoptic
-from nbannotate.formats.shared.pixels import mask_pixels
 from tests.formats.readers import run
 from tests.formats.samples import (
     assert_alike,

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 
 import nbannotate as nba
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import cvat
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats import readers
 from tests.formats.samples import assert_alike, everything, save_image, shape_datasets
 

@@ -14,6 +14,8 @@ from PIL import Image
 
 import nbannotate.core.registry as registry
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import check_rle
+from nbannotate.core.rings import flat_to_rings, ring_area
 from nbannotate.errors import FormatError, NbannotateError
 from nbannotate.formats import formats
 from nbannotate.formats.shared.files import (
@@ -24,7 +26,6 @@ from nbannotate.formats.shared.files import (
     safe_component,
     write_atomic,
 )
-from nbannotate.formats.shared.shapes import check_rle, flat_to_rings, ring_area
 from tests.formats.samples import everything, save_image
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import nbannotate as nba
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import label_studio
 from nbannotate.formats.label_studio import brush
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats import readers
 from tests.formats.samples import assert_alike, everything, shape_datasets
 

@@ -17,11 +17,12 @@ from PIL import Image
 
 import nbannotate.core.registry as registry
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats import labelme
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle, png_bytes
+from nbannotate.formats.shared.pixels import png_bytes
 from tests.formats.samples import (
     assert_alike,
     box_datasets,

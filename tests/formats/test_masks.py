@@ -12,9 +12,9 @@ from PIL import Image
 
 import nbannotate as nba
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.raster import label_pixels
 from nbannotate.errors import FormatError
 from nbannotate.formats import masks
-from nbannotate.formats.shared.raster import label_pixels
 from tests.formats.samples import filled, layers, save_image, shape_datasets
 
 many = settings(

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import nbannotate as nba
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import supervisely
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats.readers import run
 from tests.formats.samples import (
     assert_alike,

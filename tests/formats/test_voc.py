@@ -14,10 +14,10 @@ from supervision import DetectionDataset
 
 import nbannotate.core.registry as registry
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
 from nbannotate.errors import FormatError
 from nbannotate.formats import voc
-from nbannotate.formats.shared.pixels import mask_pixels, mask_rle
 from tests.formats.readers import run
 from tests.formats.samples import box_datasets, everything, rotated, save_image
 

@@ -20,7 +20,9 @@ import numpy as np
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.raster import polygon_pixels
 from nbannotate.core.registry import Format, WriteReport
+from nbannotate.core.rings import Ring, bounds
 from nbannotate.errors import FormatError
 from nbannotate.formats.cityscapes.classes import (
     COLOURS,
@@ -37,10 +39,8 @@ from nbannotate.formats.shared.json_files import blamed, decode, decode_each, lo
 from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of
 from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
 from nbannotate.formats.shared.pictures import plan_pictures
-from nbannotate.formats.shared.raster import polygon_pixels
 from nbannotate.formats.shared.reading import walk
 from nbannotate.formats.shared.segments import indexed_png, rgb_png
-from nbannotate.formats.shared.shapes import Ring, bounds
 from nbannotate.formats.shared.side import SIDE_FILE, read_side, refuse_other_export, write_side
 from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbannotate.core.masks import check_rle, rle_bounds
+from nbannotate.core.rings import bounds, flat_to_rings
 from nbannotate.formats.coco.decoding import Annotation, rows, typed
 from nbannotate.formats.coco.keypoints import points, visible
 from nbannotate.formats.shared.rows import keypoints_bounds
-from nbannotate.formats.shared.shapes import bounds, check_rle, flat_to_rings, rle_bounds
 from nbannotate.formats.shared.tables import Problems
 
 

@@ -15,12 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import rle_area
+from nbannotate.core.rings import ring_area, rings
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.coco import keypoints
 from nbannotate.formats.shared.extras import KEY, LABEL_EXTRAS, image_extras, label_extras
 from nbannotate.formats.shared.files import sizes, write_atomic
-from nbannotate.formats.shared.shapes import ring_area, rings, rle_area
 from nbannotate.formats.shared.tables import (
     Only,
     Split,

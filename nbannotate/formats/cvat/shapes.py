@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from nbannotate.core.geometry import rotated_corners
+from nbannotate.core.masks import check_pixels, cut_out, mask_pixels, mask_rle, put_in, rle_bounds
+from nbannotate.core.rings import bounds, rings
 from nbannotate.formats.shared.ellipses import as_ellipse, ellipse_ring
 from nbannotate.formats.shared.outgoing import Label, outline
-from nbannotate.formats.shared.pixels import check_pixels, cut_out, mask_pixels, mask_rle, put_in
 from nbannotate.formats.shared.rows import keypoints_bounds
-from nbannotate.formats.shared.shapes import bounds, rings, rle_bounds
 
 SHAPES = ("box", "polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.rings import bounds, flat_to_rings
 from nbannotate.core.tables import IMAGE_DTYPES
 from nbannotate.errors import FormatError
 from nbannotate.formats.hf_imagefolder.features import CATEGORIES, Meaning, features_of
@@ -21,7 +22,6 @@ from nbannotate.formats.shared.files import SUFFIXES, inside, upright_size
 from nbannotate.formats.shared.json_files import blamed, load
 from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of, restored
 from nbannotate.formats.shared.reading import walk
-from nbannotate.formats.shared.shapes import bounds, flat_to_rings
 from nbannotate.formats.shared.side import read_side
 from nbannotate.formats.shared.tables import SPLIT_NAMES, OnError, Problems
 

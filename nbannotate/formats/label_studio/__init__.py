@@ -18,6 +18,7 @@ import numpy as np
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
+from nbannotate.core.masks import mask_pixels
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
@@ -26,7 +27,6 @@ from nbannotate.formats.label_studio.reading import read
 from nbannotate.formats.shared.files import sizes, write_atomic
 from nbannotate.formats.shared.one_file import KEY, Going, dump, going
 from nbannotate.formats.shared.outgoing import Label, outline
-from nbannotate.formats.shared.pixels import mask_pixels
 from nbannotate.formats.shared.tables import Only
 from nbannotate.formats.shared.xml_files import value as xml_value
 

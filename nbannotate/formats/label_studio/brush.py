@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nbannotate.formats.shared.pixels import Pixels, check_pixels
+from nbannotate.core.masks import Pixels, check_pixels
 
 _SIZES = (3, 4, 8, 16)
 _VALUE = 8

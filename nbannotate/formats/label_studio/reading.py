@@ -13,14 +13,14 @@ import numpy as np
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
+from nbannotate.core.masks import mask_rle, rle_bounds
+from nbannotate.core.rings import bounds
 from nbannotate.errors import FormatError
 from nbannotate.formats.label_studio import brush
 from nbannotate.formats.shared.ellipses import ellipse_ring
 from nbannotate.formats.shared.json_files import blamed, check_side, decode, decode_each, load
 from nbannotate.formats.shared.one_file import KEY, Coming, own_of, restored
-from nbannotate.formats.shared.pixels import mask_rle
 from nbannotate.formats.shared.rows import keypoints_bounds
-from nbannotate.formats.shared.shapes import bounds, rle_bounds
 from nbannotate.formats.shared.tables import OnError, Problems
 
 _SHAPES = ("rectangle", "polygon", "keypoint", "brush", "ellipse")

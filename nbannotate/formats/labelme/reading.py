@@ -20,6 +20,8 @@ from PIL import Image
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_from_corners
+from nbannotate.core.masks import mask_rle, put_in, rle_bounds
+from nbannotate.core.rings import bounds
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.ellipses import ellipse_ring
 from nbannotate.formats.shared.extras import IMAGE_EXTRAS
@@ -32,9 +34,8 @@ from nbannotate.formats.shared.json_files import (
     load,
     put_aside,
 )
-from nbannotate.formats.shared.pixels import mask_rle, put_in, read_png
+from nbannotate.formats.shared.pixels import read_png
 from nbannotate.formats.shared.rows import Rows, keypoints_bounds, scheme
-from nbannotate.formats.shared.shapes import bounds, rle_bounds
 from nbannotate.formats.shared.tables import SPLIT_NAMES, OnError, Problems
 
 SCHEMA_FILE = "nbannotate.schema"

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from nbannotate.core.geometry import rotated_corners
+from nbannotate.core.masks import cut_out, mask_pixels
 from nbannotate.formats.shared.ellipses import as_ellipse
 from nbannotate.formats.shared.extras import KEY
 from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
-from nbannotate.formats.shared.pixels import cut_out, mask_pixels, png_bytes
+from nbannotate.formats.shared.pixels import png_bytes
 from nbannotate.formats.shared.tables import count_lost
 
 Shape = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nbannotate.formats.shared.shapes import Ring, rings
+from nbannotate.core.rings import Ring, rings
 
 POINTS = 72  # the ring stays within a thousandth of the radius of the ellipse
 _TURN = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nbannotate.core.rings import Ring, rings
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats.shared.shapes import Ring, rings
 from nbannotate.formats.shared.tables import plain_column, refuse_bad_boxes
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nbannotate.core.rings import bounds
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats.shared.extras import LABEL_EXTRAS, label_ids
-from nbannotate.formats.shared.shapes import bounds
 from nbannotate.formats.shared.tables import infer_attributes
 
 MOST_KEYPOINTS = 10_000

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nbannotate.core.masks import check_pixels, mask_rle, rle_bounds
+from nbannotate.core.raster import FILLED, label_pixels
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.files import open_image, opened
 from nbannotate.formats.shared.outgoing import Label
-from nbannotate.formats.shared.pixels import check_pixels, mask_rle
-from nbannotate.formats.shared.raster import FILLED, label_pixels
-from nbannotate.formats.shared.shapes import rle_bounds
 from nbannotate.formats.shared.tables import count_lost
 
 COVERED = "pixels that a later label covers"

@@ -20,6 +20,7 @@ import pandas as pd
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.label_class import LabelClass
+from nbannotate.core.masks import cut_out, mask_pixels
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
@@ -34,7 +35,7 @@ from nbannotate.formats.shared.extras import (
 from nbannotate.formats.shared.files import Copy, new_folder, sizes
 from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
 from nbannotate.formats.shared.pictures import plan_pictures
-from nbannotate.formats.shared.pixels import cut_out, mask_pixels, png_bytes
+from nbannotate.formats.shared.pixels import png_bytes
 from nbannotate.formats.shared.side import SIDE_FILE, refuse_other_export, write_side
 from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,

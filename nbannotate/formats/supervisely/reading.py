@@ -16,15 +16,16 @@ import numpy as np
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
+from nbannotate.core.masks import MOST_PIXELS, check_pixels, mask_rle, put_in, rle_bounds
+from nbannotate.core.raster import polygon_pixels
+from nbannotate.core.rings import Ring, bounds
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.files import SUFFIXES
 from nbannotate.formats.shared.json_files import blamed, decode, decode_each, load, parsed
 from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of, restored
-from nbannotate.formats.shared.pixels import MOST_PIXELS, check_pixels, mask_rle, put_in, read_png
-from nbannotate.formats.shared.raster import polygon_pixels
+from nbannotate.formats.shared.pixels import read_png
 from nbannotate.formats.shared.reading import walk
 from nbannotate.formats.shared.rows import MOST_KEYPOINTS, keypoints_bounds
-from nbannotate.formats.shared.shapes import Ring, bounds, rle_bounds
 from nbannotate.formats.shared.side import SIDE_FILE, read_side
 from nbannotate.formats.shared.tables import SPLIT_NAMES, OnError, Problems
 from nbannotate.formats.supervisely.tags import TagsIn

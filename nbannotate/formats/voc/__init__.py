@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
+from nbannotate.core.masks import mask_pixels
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.extras import losses
 from nbannotate.formats.shared.files import Copy, new_folder, sizes, write_many
 from nbannotate.formats.shared.pictures import plan_pictures
-from nbannotate.formats.shared.pixels import mask_pixels
 from nbannotate.formats.shared.side import (
     SIDE_FILE,
     one_line,

@@ -13,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbannotate.core.ids import new_ids
+from nbannotate.core.masks import mask_rle, rle_bounds
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError
-from nbannotate.formats.shared.pixels import mask_rle
-from nbannotate.formats.shared.shapes import rle_bounds
 from nbannotate.formats.shared.tables import Problems
 from nbannotate.formats.voc import masks
 

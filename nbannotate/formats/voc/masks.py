@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nbannotate.core.masks import check_pixels
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.files import open_image
 from nbannotate.formats.shared.json_files import load
-from nbannotate.formats.shared.pixels import check_pixels
 
 VOID = 255
 MOST = VOID - 1

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbannotate.core.rings import rings
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError
-from nbannotate.formats.shared.shapes import rings
 from nbannotate.formats.shared.tables import count_lost
 from nbannotate.formats.shared.values import as_text
 from nbannotate.formats.shared.xml_files import content, legal

@@ -20,8 +20,8 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from nbannotate.core.geometry import rotated_corners, rotated_from_corners
+from nbannotate.core.rings import Ring, bounds, rings
 from nbannotate.formats.shared.rows import MOST_KEYPOINTS
-from nbannotate.formats.shared.shapes import Ring, bounds, rings
 
 Task = Literal["detect", "segment", "obb", "pose"]
 TASKS: tuple[Task, ...] = ("detect", "segment", "obb", "pose")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbannotate.formats.shared.raster import label_pixels, polygon_pixels
+from nbannotate.core.raster import label_pixels, polygon_pixels
 
 
 def inside(ring: np.ndarray, x: float, y: float) -> bool:

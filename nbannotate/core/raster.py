@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nbannotate.core.geometry import rotated_corners
-from nbannotate.formats.shared.pixels import Pixels, check_pixels, mask_pixels
-from nbannotate.formats.shared.shapes import rings
+from nbannotate.core.masks import Pixels, check_pixels, mask_pixels
+from nbannotate.core.rings import rings
 
 FILLED = ("mask", "polygon", "rotated_box", "box")
 """Kinds of labels that cover pixels."""
