@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nbannotate.core import registry
+from nbannotate.core.conversion import Target, converted
 from nbannotate.core.geometry import SMALLEST_SIDE
 from nbannotate.core.schema import Schema
 from nbannotate.core.splitting import SPLITS as SPLITS
@@ -250,6 +251,31 @@ class Dataset:
         table.columns.name = None
         shares = table.div(table.sum(axis=1).clip(lower=1), axis=0).mul(100).round(1)
         return table.join(shares.add_suffix(" %"))
+
+    def convert(self, to: Target, *, tolerance: float = 0.0) -> Dataset:
+        """The dataset with its shapes as boxes, polygons or masks.
+
+        Parameters
+        ----------
+        to
+            ``"box"``: all shapes as their bounding boxes. ``"polygon"``: masks by their outlines,
+            boxes and rotated boxes by their corners. ``"mask"``: shapes that cover pixels as those
+            whose centre is inside. Lines and key points stay what they are for the latter two.
+        tolerance
+            How far the outline of a mask may be from its pixels, in pixels. 0: it is exact; with 1
+            it has some ten times fewer points.
+
+        Returns
+        -------
+        A new dataset with the same ids; the tables of this one are not changed.
+
+        Raises
+        ------
+        LabelError
+            If a shape is damaged, or an image's size is needed and not known.
+        """
+        labels = converted(self.labels, self.images, to, tolerance)
+        return Dataset(labels, self.images, self.schema)
 
     def merge(self, other: Dataset) -> Dataset:
         """Both datasets as one; of a label or image that both have, the newer row.

@@ -78,7 +78,10 @@ def test_its_scripts_read_the_same_and_pictures_are_by_the_book(tmp_path):
     report = Dataset(labels, images, schema).to_cityscapes(
         tmp_path / "out", root=tmp_path / "src", extras=False
     )
-    assert report.lost == {"labels' attributes": 1, "boxes as such (their corners are written)": 4}
+    assert report.lost == {
+        "labels' attributes": 1,
+        "boxes and masks as such (their outlines are written)": 4,
+    }
     start = tmp_path / "out/gtFine/train/all/a_gtFine"
     theirs = Annotation()
     theirs.fromJsonFile(f"{start}_polygons.json")

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from nbannotate.core.collector import collector_off
+from nbannotate.core.conversion import outline_of
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.raster import polygon_pixels
 from nbannotate.core.registry import Format, WriteReport
@@ -53,7 +54,7 @@ from nbannotate.formats.shared.tables import (
     split_names,
 )
 
-KINDS = ("box", "polygon", "rotated_box")
+KINDS = ("box", "polygon", "rotated_box", "mask")
 _END = "_polygons.json"
 _CITY = "all"
 
@@ -91,8 +92,8 @@ def write(
     Parameters
     ----------
     dataset
-        What to write: polygons, boxes and rotated boxes as polygons. The attribute ``group``, true,
-        makes ``cargroup`` of ``car``.
+        What to write: polygons; boxes, rotated boxes and masks by their outlines. The attribute
+        ``group``, true, makes ``cargroup`` of ``car``.
     path
         The folder.
     split
@@ -162,17 +163,19 @@ def write(
                     place(source, image, copy)
         write_side(out, "cityscapes", dataset.schema, keys={}, names={})
     if boxes and not extras:
-        lost["boxes as such (their corners are written)"] = boxes
+        lost["boxes and masks as such (their outlines are written)"] = boxes
     return WriteReport(path, len(chosen), count, lost)
 
 
 def _objects(label: Label, extras: bool) -> list[dict[str, Any]]:
     """The objects of a label: one for each of its rings."""
-    parts = outline(label) if label.kind == "polygon" and label.geometry else None
-    whole = parts is not None
+    if label.kind == "polygon" and label.geometry:
+        parts = outline(label)
+    else:
+        parts = outline_of(label.kind, label.box, label.geometry)
+    whole = label.kind == "polygon" and parts is not None
     if parts is None:
-        x, y, w, h = label.box
-        parts = [[[x, y], [x + w, y], [x + w, y + h], [x, y + h]]]
+        parts = outline_of("box", label.box, None) or []
     group = label.attributes.get("group") is True and OFFICIAL.get(label.label) in INSTANCES
     objects: list[dict[str, Any]] = []
     for number, ring in enumerate(parts):
@@ -183,7 +186,7 @@ def _objects(label: Label, extras: bool) -> list[dict[str, Any]]:
                 kept["attributes"] = label.attributes
             if len(parts) > 1:
                 kept["part"] = number
-            if not whole:
+            if not whole and number == 0:
                 kept |= {"kind": label.kind, "geometry": label.geometry, "box": label.box}
             made[KEY] = kept
         objects.append(made)
@@ -319,7 +322,7 @@ def _image(file: Path, path: Path, images: str | Path | None) -> tuple[str, str 
 
 
 def _read_objects(coming: Coming, key: str, file: Path, parts: list[msgspec.Raw]) -> None:
-    problems = coming.problems
+    problems, restored = coming.problems, set[str]()
     for number, found in enumerate(decode_each(parts, _Object, problems, "objects", file)):
         if found is None or found.deleted:
             continue
@@ -331,16 +334,27 @@ def _read_objects(coming: Coming, key: str, file: Path, parts: list[msgspec.Raw]
         elif len(ring) < 3 or not all(math.isfinite(value) for point in ring for value in point):
             problems.add(f"{where}.polygon", "is no polygon of 3 or more points; mend it", file)
         else:
-            _add(coming, key, found.label, ring, own, number)
+            _add(coming, key, found.label, ring, own, number, restored)
 
 
-def _add(coming: Coming, key: str, name: str, ring: Ring, own: dict[str, Any], number: int) -> None:
+def _add(
+    coming: Coming,
+    key: str,
+    name: str,
+    ring: Ring,
+    own: dict[str, Any],
+    number: int,
+    restored: set[str],
+) -> None:
     attributes = attributes_of(own)
     if is_group(name):
         name = name.removesuffix(GROUP)
         attributes = {**(attributes or {}), "group": True}
     if own.get("kind") in KINDS and isinstance(own.get("box"), list):
         coming.rows.add(key, own["kind"], name, own["box"], own.get("geometry"), attributes, own)
+        restored.add(str(own.get("label_id")))
+    elif "part" in own and str(own.get("label_id")) in restored:
+        return  # of a mask that is there as a whole
     elif "part" in own:
         part = (key, str(own.get("label_id")))
         place = own["part"] if isinstance(own["part"], int) else number
@@ -372,5 +386,5 @@ FORMAT = Format(
     read=read,
     write=write,
     sniff=sniff,
-    cannot_carry="masks, lines, points, tags and texts; other tools see boxes as polygons",
+    cannot_carry="lines, points, tags and texts; other tools see boxes and masks as polygons",
 )

@@ -299,6 +299,7 @@ def _shape_lines(rows: _Rows, task: Task, points: int, lost: dict[str, int]) -> 
         else:
             around = outline if task == "segment" else corners
             ring, exact = around(kind, box, geometry)
+            _count(lost, "mask shapes (their outlines are written)", kind == "mask" and exact)
             values, cut = ring_values(ring, width, height)
             _count(lost, "points outside their image (moved to its edge), on labels", int(cut))
             lines.append(f"{number} " + " ".join(f"{value:.8f}" for value in values))

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from nbannotate.core.geometry import rotated_corners, rotated_from_corners
-from nbannotate.core.rings import Ring, bounds, rings
+from nbannotate.core.conversion import outline_of
+from nbannotate.core.geometry import rotated_from_corners
+from nbannotate.core.rings import Ring, bounds
 from nbannotate.formats.shared.rows import MOST_KEYPOINTS
 
 Task = Literal["detect", "segment", "obb", "pose"]
@@ -179,13 +180,11 @@ def kind_of(content: dict[str, Any], task: Task | None) -> RowKind:
 
 def outline(kind: str, box: list[float], geometry: Any) -> tuple[Ring, bool]:
     """One ring around a shape, and whether it is the shape itself or the box around it."""
-    parts = rings(geometry) if kind == "polygon" else []
-    if parts and all(len(part) >= 3 for part in parts):
+    parts = outline_of(kind, box, geometry)
+    if parts is not None:
         return _one_ring(parts), True
-    if kind == "rotated_box" and geometry:
-        return rotated_corners(np.array([geometry], dtype=np.float64))[0].tolist(), True
     x, y, w, h = box
-    return [[x, y], [x + w, y], [x + w, y + h], [x, y + h]], kind == "box"
+    return [[x, y], [x + w, y], [x + w, y + h], [x, y + h]], False
 
 
 def corners(kind: str, box: list[float], geometry: Any) -> tuple[Ring, bool]:
