@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nbannotate.formats import formats
     from nbannotate.images import near_duplicates
     from nbannotate.project import reconcile
+    from nbannotate.report import contact_sheet, show
     from nbannotate.store import Store
     from nbannotate.store import open_store as open
     from nbannotate.widgets import Annotator, BoxAnnotator, TagAnnotator
@@ -53,10 +54,12 @@ _HOMES = {
     "TagAnnotator": "nbannotate.widgets",
     "TagGroup": "nbannotate.core.schema",
     "check": "nbannotate.environment",
+    "contact_sheet": "nbannotate.report",
     "formats": "nbannotate.formats",
     "near_duplicates": "nbannotate.images",
     "open": "nbannotate.store",
     "reconcile": "nbannotate.project",
+    "show": "nbannotate.report",
 }
 _OTHER_NAMES = {"open": "open_store"}
 
@@ -79,11 +82,13 @@ __all__ = [
     "TagAnnotator",
     "TagGroup",
     "check",
+    "contact_sheet",
     "formats",
     "near_duplicates",
     "open",
     "read",
     "reconcile",
+    "show",
 ]
 
 

@@ -37,7 +37,7 @@ def mask_outline(pixels: Pixels, tolerance: float = 0.0) -> list[Ring]:
     if not pixels.any():
         return []
     result: list[Ring] = []
-    for part in _parts(pixels):
+    for part in mask_parts(pixels):
         simple = [simplified(ring, tolerance) for ring in part]
         kept = [ring for ring in simple[1:] if len(ring) > 2 and ring_area(ring.tolist()) > 0]
         result.append(_joined([simple[0], *kept]))
@@ -147,8 +147,18 @@ def _signed_area(ring: Points) -> float:
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 
 
-def _parts(pixels: Pixels) -> list[list[Points]]:
-    """The rings of each part: the one around it, and those of its holes."""
+def mask_parts(pixels: Pixels) -> list[list[Points]]:
+    """The rings of each part of a mask: the one around it, and those of its holes.
+
+    Parameters
+    ----------
+    pixels
+        The mask, shape (height, width).
+
+    Returns
+    -------
+    For each part rings of shape (n, 2), along the edges of pixels: x and y of their corners.
+    """
     rings = _rings(pixels)
     parts = {n: [ring] for n, ring in enumerate(rings) if _signed_area(ring) > 0}
     if len(parts) == len(rings):
