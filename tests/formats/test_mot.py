@@ -237,6 +237,15 @@ def test_a_bad_line_is_named_or_skipped(tmp_path, line, why):
         assert len(mot.read(tmp_path, on_error="skip")) == 3
 
 
+def test_frames_a_second_stay_what_they_are(tmp_path):
+    read = registry.read(foreign(tmp_path / "a", info=INFO.replace("frameRate=30", "frameRate=14")))
+    assert set(read.images["frame_rate"]) == {14}
+    report = read.to_mot(tmp_path / "b", copy="none")
+    [info] = (tmp_path / "b").rglob("seqinfo.ini")
+    assert "frameRate=14\n" in info.read_text() and "images' column 'frame_rate'" not in report.lost
+    assert "frame_rate" not in registry.read(foreign(tmp_path / "c")).images
+
+
 @pytest.mark.parametrize(
     ("info", "why"),
     [

@@ -30,7 +30,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import FormatError
-from nbannotate.formats.mot.finding import FRAMES_FOLDER, find
+from nbannotate.formats.mot.finding import FRAMES_FOLDER, MOST_RATE, RATE, USUAL_RATE, find
 from nbannotate.formats.mot.reading import read
 from nbannotate.formats.shared.extras import losses
 from nbannotate.formats.shared.files import Copy, distinct, new_folder, safe_paths, sizes
@@ -94,7 +94,7 @@ def write(
     root: str | Path | None = None,
     overwrite: bool = False,
     file: Literal["gt", "det"] = "gt",
-    frame_rate: int = 30,
+    frame_rate: int | None = None,
     based: Literal[0, 1] = 1,
 ) -> WriteReport:
     """Write MOT Challenge sequences: ``SEQUENCE/gt/gt.txt``, ``seqinfo.ini``, ``img1``.
@@ -126,7 +126,8 @@ def write(
     file
         ``"gt"``: the truth; ``"det"``: detections with their scores, in ``det/det.txt``.
     frame_rate
-        Frames a second, for ``seqinfo.ini``.
+        Frames a second, for ``seqinfo.ini``; None: what the images have in a column of that name,
+        else 30.
     based
         The number of the first pixel: 1, as the benchmark has it, or 0, as CVAT reads.
 
@@ -149,6 +150,7 @@ def write(
         dataset, chosen, on_chosen, "MOT", kinds=PLACED_KINDS, label_columns=carried,
         image_columns=("split",),
     )  # fmt: skip
+    lost.pop(f"images' column {RATE!r}", None)
     outlines = int(labels["kind"].ne("box").sum())
     count_lost(lost, "outlines of shapes (their bounding boxes are written)", outlines)
     names = _sequence_names(chosen.index.tolist())
@@ -176,11 +178,21 @@ def write(
             length = max(sequence.frames, default=-1) + 1
             own["sizes"], common = _odd_sizes(sequence, size)
             name = sequence.name.rpartition("/")[2]
-            _put(folder / "seqinfo.ini", _INFO % (name, frame_rate, length, *common, suffix))
+            rate = frame_rate or _rate(chosen, sequence)
+            _put(folder / "seqinfo.ini", _INFO % (name, rate, length, *common, suffix))
             aside[sequence.name] = own
         _maps(out / "seqmaps", sequences, splits is not None)
         write_side(out, "mot", dataset.schema, keys={}, names=written, sequences=aside)
     return WriteReport(path, len(chosen), len(labels), lost, (*pictures.notes, *columns.notes))
+
+
+def _rate(images: pd.DataFrame, sequence: _Sequence) -> int:
+    """The frames a second that the images table says, else the usual ones."""
+    if RATE in images:
+        found = pd.to_numeric(images[RATE].iloc[sequence.rows], errors="coerce").dropna()
+        if len(found) and 1 <= found.iloc[0] <= MOST_RATE:
+            return int(round(float(found.iloc[0])))
+    return USUAL_RATE
 
 
 def _put(path: Path, text: str) -> None:

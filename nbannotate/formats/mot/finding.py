@@ -16,6 +16,10 @@ from nbannotate.formats.shared.json_files import check_side
 from nbannotate.formats.shared.reading import read_text
 from nbannotate.formats.shared.tables import SPLIT_NAMES
 
+RATE = "frame_rate"
+"""Column of the images table with frames a second, where they are not the usual ones."""
+
+USUAL_RATE, MOST_RATE = 30, 10_000
 MOST_FRAMES = 1_000_000
 """Frames of a sequence, nine hours of video; a length beyond is a slip or an attack."""
 
@@ -108,12 +112,15 @@ class Info:
         Width and height of the frames in pixels; None: it is not said.
     suffix
         The suffix of their names.
+    rate
+        Frames a second; 0: it is not said.
     """
 
     folder: Path
     length: int = 0
     size: tuple[int, int] | None = None
     suffix: str = ".jpg"
+    rate: int = 0
 
 
 def info(root: Path) -> Info:
@@ -143,10 +150,11 @@ def info(root: Path) -> Info:
         folder = inside(root, values.get("imdir", "").strip() or FRAMES_FOLDER, path)
     except ValueError as error:
         raise FormatError(path, "imDir", f"{error}; mend it") from error
+    rate = _number(values, "framerate", MOST_RATE, path)
     suffix = values.get("imext", "").strip().lower()
     return Info(
         folder, length, (sides[0], sides[1]) if any(sides) else None,
-        suffix if suffix in SUFFIXES else ".jpg",
+        suffix if suffix in SUFFIXES else ".jpg", rate,
     )  # fmt: skip
 
 

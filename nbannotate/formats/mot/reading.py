@@ -18,7 +18,15 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError
-from nbannotate.formats.mot.finding import Sequence, find, frames, info, sequence_side
+from nbannotate.formats.mot.finding import (
+    RATE,
+    USUAL_RATE,
+    Sequence,
+    find,
+    frames,
+    info,
+    sequence_side,
+)
 from nbannotate.formats.shared.files import upright_size
 from nbannotate.formats.shared.json_files import blamed, check_side
 from nbannotate.formats.shared.reading import read_text
@@ -218,6 +226,7 @@ class _Reader:
             keys[number] = key
             size = sizes.get(str(number), said.size) if isinstance(sizes, dict) else said.size
             self._image(sequence, key, file, size)
+            self.images[-1][RATE] = said.rate or USUAL_RATE
         return keys, own.get("numbered") is True
 
     def _image(self, sequence: Sequence, key: str, file: Path | None, size: Any) -> None:
@@ -244,6 +253,8 @@ class _Reader:
     def dataset(self) -> Dataset:
         """All that was read."""
         columns = ["image", "path", "width", "height", "split", "status"]
+        # A column of the user's own, which other formats say that they leave out.
+        columns += [RATE] * any(image[RATE] != USUAL_RATE for image in self.images)
         images = pd.DataFrame(self.images, columns=columns)
         tables = [table for table in self.tables if len(table)] or self.tables[:1]
         if not tables:
