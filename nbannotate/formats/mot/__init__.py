@@ -14,10 +14,7 @@ the sequences, as TrackEval wants. ``nbannotate.json`` holds the scheme, keys an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +25,7 @@ from numpy.typing import NDArray
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
-from nbannotate.core.tables import BOX, PLACED_KINDS
+from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.mot.columns import Columns, WrittenSequence
 from nbannotate.formats.mot.finding import FRAMES_FOLDER, MOST_RATE, RATE, USUAL_RATE, find
@@ -52,7 +49,6 @@ from nbannotate.formats.shared.tables import (
     reviewed,
     split_names,
 )
-from nbannotate.formats.shared.values import CONFIDENCE, scores
 
 _INFO = """\
 [Sequence]
