@@ -6,7 +6,8 @@ A million rows as Python objects take a gigabyte; their columns take a tenth of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, repeat
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from nbannotate.formats.coco.decoding import Annotation, rows, typed
 from nbannotate.formats.coco.keypoints import points, visible
 from nbannotate.formats.shared.rows import keypoints_bounds
 from nbannotate.formats.shared.tables import Problems
+
+_ID, _IMAGE, _CATEGORY = map(attrgetter, ("id", "image_id", "category_id"))
+_SCORE, _BBOX = map(attrgetter, ("score", "bbox"))
 
 
 class Columns:
@@ -92,13 +96,17 @@ class Columns:
 
     def _columns(self, found: list[Annotation]) -> tuple[NDArray[Any], ...]:
         start, count = len(self.ids), len(found)
-        self.ids += [row.id for row in found]
-        find_image, find_class = self._images.get, self._classes.get
-        image = np.fromiter((find_image(row.image_id, -1) for row in found), np.int64, count)
-        code = np.fromiter((find_class(row.category_id, -1) for row in found), np.int64, count)
-        # None becomes NaN.
-        scores = np.array([row.score for row in found], dtype=np.float64)
-        boxes = [row.bbox for row in found]
+        # `map` of attribute getters takes half the time of comprehensions.
+        self.ids += map(_ID, found)
+        none = repeat(-1)
+        image = np.fromiter(map(self._images.get, map(_IMAGE, found), none), np.int64, count)
+        code = np.fromiter(map(self._classes.get, map(_CATEGORY, found), none), np.int64, count)
+        scored = list(map(_SCORE, found))
+        if scored.count(None) == count:
+            scores = np.full(count, np.nan)
+        else:
+            scores = np.array(scored, dtype=np.float64)  # None becomes NaN
+        boxes = list(map(_BBOX, found))
         for at, row in enumerate(found, start):
             if row.segmentation or row.keypoints:
                 boxes[at - start] = self._shape(at, row)
@@ -106,9 +114,9 @@ class Columns:
                 self.attributes[at] = _attributes(row)
             if row.nbannotate:
                 self.own[at] = row.nbannotate
-        if any(box is None or len(box) != 4 for box in boxes):
+        if None in boxes or set(map(len, boxes)) - {4}:
             boxes = [self._checked(at, box) for at, box in enumerate(boxes, start)]
-        flat = chain.from_iterable(boxes)  # type: ignore[arg-type]
+        flat = chain.from_iterable(boxes)
         return image, code, np.fromiter(flat, np.float64, 4 * count), scores
 
     def _shape(self, at: int, row: Annotation) -> list[float] | None:
