@@ -6,6 +6,7 @@ import io
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
@@ -22,7 +23,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
-from nbannotate.errors import FormatError
+from nbannotate.errors import FormatError, NbannotateError
 from nbannotate.export import pictures
 from nbannotate.export.fitting import fitted_sizes, scaled
 from tests.formats.samples import rotated, save_image
@@ -139,6 +140,43 @@ def test_any_executor_makes_the_pictures(tmp_path, dataset, pool):
     assert told == [(3, 3)]
     with Image.open(tmp_path / "out/images/train/empty.png") as image:
         assert image.size == (20, 20)
+
+
+class Ray:
+    """What of the module ray is used: a task, and the future of its result."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(2)
+
+    def remote(self, function):
+        def start(*args):
+            def task():
+                try:
+                    return function(*args)
+                except Exception as error:
+                    wrapped = RuntimeError("a task failed")
+                    wrapped.cause = error
+                    raise wrapped from error
+
+            return SimpleNamespace(future=lambda: self.pool.submit(task))
+
+        return SimpleNamespace(remote=start)
+
+    def get(self, reference): ...
+
+
+def test_dask_clients_and_ray_make_pictures_too(tmp_path, dataset):
+    with ThreadPoolExecutor(1) as threads:
+        client = SimpleNamespace(get_executor=lambda: threads)
+        dataset.write(tmp_path / "a", format="yolo", resize=30, executor=client)
+    dataset.write(tmp_path / "b", format="yolo", resize=30, executor=Ray())
+    names = [sorted(p.name for p in (tmp_path / n).rglob("*.png")) for n in "ab"]
+    assert names[0] == names[1] and len(names[0]) == 2
+    with pytest.raises(NbannotateError, match="no Dask client and not the module ray"):
+        dataset.write(tmp_path / "c", format="yolo", resize=30, executor=3)
+    (tmp_path / "src/a.png").write_bytes((tmp_path / "src/a.png").read_bytes()[:60])
+    with pytest.raises(FormatError, match=r"a\.png"):
+        dataset.write(tmp_path / "d", format="yolo", resize=30, executor=Ray())
 
 
 def test_writing_again_goes_on_where_it_was_cut_off(tmp_path, dataset, monkeypatch):

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from nbannotate.errors import FormatError
+from nbannotate.errors import FormatError, NbannotateError
 from nbannotate.formats.shared.files import open_image, opened
 
 Progress = bool | Callable[[int, int], None]
@@ -128,7 +129,7 @@ def make_all(
     jobs: Sequence[Job],
     folder: Path,
     *,
-    executor: Executor | None = None,
+    executor: Any = None,
     progress: Progress = True,
 ) -> None:
     """Make the pictures that are not there yet.
@@ -140,8 +141,8 @@ def make_all(
     folder
         Where they go; workers of an executor on other machines see it under the same path.
     executor
-        Where they are made: any `concurrent.futures.Executor`, such as
-        ``dask.distributed.Client().get_executor()``. None: threads of this process.
+        Where they are made: any `concurrent.futures.Executor`; a ``dask.distributed.Client``; the
+        module ``ray``. None: threads of this process.
     progress
         Whether a bar is shown if it takes more than a second; or a function that is told how many
         are made, of how many.
@@ -154,7 +155,11 @@ def make_all(
     folder.mkdir(parents=True, exist_ok=True)
     batches = [list(jobs[start : start + _BATCH]) for start in range(0, len(jobs), _BATCH)]
     with _told(len(jobs), progress) as tell, contextlib.ExitStack() as stack:
-        pool = executor or stack.enter_context(ThreadPoolExecutor(thread_name_prefix="pictures"))
+        if executor is None:
+            threads = ThreadPoolExecutor(thread_name_prefix="pictures")
+            pool: Executor = stack.enter_context(threads)
+        else:
+            pool = executor_of(executor)
         waiting: deque[Future[int]] = deque()
         try:
             for batch in batches:
@@ -166,6 +171,55 @@ def make_all(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def executor_of(given: Any) -> Executor:
+    """The executor that is meant.
+
+    Parameters
+    ----------
+    given
+        A `concurrent.futures.Executor`, a Dask client, or the module ``ray``.
+
+    Raises
+    ------
+    NbannotateError
+        If it is none of them.
+    """
+    if isinstance(given, Executor):
+        return given
+    if callable(getattr(given, "get_executor", None)):
+        found: Executor = given.get_executor()
+        return found
+    if callable(getattr(given, "remote", None)) and callable(getattr(given, "get", None)):
+        return _Ray(given)
+    raise NbannotateError(
+        f"executor={given!r:.60} is no concurrent.futures.Executor, no Dask client and not the "
+        "module ray; give one of these, or leave it out for threads"
+    )
+
+
+class _Ray(Executor):
+    """Ray's tasks as an executor; what a task raises is raised as it was, without Ray's wrap."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        """Start a task."""
+        inner: Future[Any] = self._ray.remote(function).remote(*args, **options).future()
+        outer: Future[Any] = Future()
+        outer.set_running_or_notify_cancel()
+
+        def hand_on(done: Future[Any]) -> None:
+            error = done.exception()
+            if error is None:
+                outer.set_result(done.result())
+            else:
+                outer.set_exception(getattr(error, "cause", None) or error)
+
+        inner.add_done_callback(hand_on)
+        return outer
 
 
 def _make_batch(jobs: list[Job], folder: Path) -> int:

@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,8 @@ def export(format: Format, dataset: Dataset, path: str | Path, **options: Any) -
             The longest side in pixels, or width and height that pictures are made to fit, upright;
             labels are scaled along. None is enlarged.
         ``executor``
-            A `concurrent.futures.Executor` that makes the pictures.
+            What makes the pictures: a `concurrent.futures.Executor`, a ``dask.distributed.Client``,
+            or the module ``ray``.
         ``progress``
             As in `make_all`.
 
@@ -116,7 +116,7 @@ class _Making:
     folder: Path
     within: tuple[int, int] | None
     margin: float
-    executor: Executor | None
+    executor: Any
     progress: Progress
 
     @classmethod
@@ -126,7 +126,7 @@ class _Making:
         *,
         resize: int | tuple[int, int] | None = None,
         margin: float = 0.0,
-        executor: Executor | None = None,
+        executor: Any = None,
         progress: Progress = True,
     ) -> _Making:
         """The options, checked."""
