@@ -80,11 +80,19 @@ def clamp(boxes: Boxes, width: ArrayLike, height: ArrayLike) -> Boxes:
     -------
     Shape (n, 4). A box that lies outside altogether comes back with a side of 0.
     """
-    corners = to_corners(boxes)
-    size = np.stack(np.broadcast_arrays(width, height), axis=-1).astype(np.float64)
-    corners[:, :2] = np.clip(corners[:, :2], 0, size)
-    corners[:, 2:] = np.clip(corners[:, 2:], 0, size)
-    return from_corners(corners)
+    result = np.array(boxes, dtype=np.float64)
+    x, y, w, h = result.T
+    # Those inside stay what they are, to the last bit.
+    inside = (x >= 0) & (y >= 0) & (w >= 0) & (h >= 0) & (x + w <= width) & (y + h <= height)
+    rows = np.flatnonzero(~inside)
+    if len(rows):
+        size = np.empty((len(result), 2))
+        size[:, 0], size[:, 1] = width, height
+        corners = to_corners(result[rows])
+        corners[:, :2] = np.clip(corners[:, :2], 0, size[rows])
+        corners[:, 2:] = np.clip(corners[:, 2:], 0, size[rows])
+        result[rows] = from_corners(corners)
+    return result
 
 
 def too_small(boxes: Boxes, smallest: float = SMALLEST_SIDE) -> NDArray[np.bool_]:

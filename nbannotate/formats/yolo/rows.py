@@ -229,4 +229,7 @@ def pose_values(
 
 def scaled(boxes: NDArray[np.float64], sides: NDArray[np.float64]) -> NDArray[np.float64]:
     """Boxes in pixels, shape (n, 4), as fractions: x and y of the centre, width, height."""
-    return np.hstack([(boxes[:, :2] + boxes[:, 2:] / 2) / sides, boxes[:, 2:] / sides])
+    result = np.empty_like(boxes)
+    result[:, :2] = (boxes[:, :2] + boxes[:, 2:] / 2) / sides
+    result[:, 2:] = boxes[:, 2:] / sides
+    return result
