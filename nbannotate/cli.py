@@ -266,12 +266,15 @@ def _write(
 
     Those that are optional are left out where the format does not have them.
     """
-    from nbannotate.core.registry import writer
+    from nbannotate.core.registry import find, writer
+    from nbannotate.export.writing import takes_pictures
 
     write = writer(name)
     known = {*inspect.signature(write).parameters}
-    if "copy" in known:
-        known.add("resize")
+    if takes_pictures(find(name)):
+        known |= {"copy", "resize"}
+        if options.get("copy") not in (None, "none") or options.get("resize"):
+            known |= {"root", "overwrite"}
     words = {"root": "--images", "only": "--all"}
     given = {}
     for option, value in options.items():

@@ -324,6 +324,20 @@ def test_export_writes_what_training_reads(made, tmp_path, photos, capsys):
     assert len(files) == 4 and not any(file.samefile(photos / file.name) for file in files)
 
 
+def test_export_of_one_file_takes_pictures_along(made, tmp_path, photos, capsys):
+    path = made("a.db", "ana", "abcd")
+    command = ["export", path, str(tmp_path / "set/labels.json"), "--format", "coco",
+               "--copy", "link", "--images", str(photos)]  # fmt: skip
+
+    assert main(command) == 0
+    assert "pictures are in" in capsys.readouterr().out
+    assert len(list((tmp_path / "set/images").rglob("*.png"))) == 4
+    assert main(command) == 2
+    assert main([*command, "--overwrite"]) == 0
+    found = nba.read(tmp_path / "set/labels.json")
+    assert all(Path(where).is_file() for where in found.images["path"])
+
+
 def test_export_of_all_has_images_to_do_and_overwrites_when_told(made, tmp_path, photos, capsys):
     path = made("a.db", "ana", "ab")
     with open_store(path) as store:
@@ -343,7 +357,7 @@ def test_export_of_all_has_images_to_do_and_overwrites_when_told(made, tmp_path,
     ("options", "why"),
     [
         (["--format", "csv", "--split", ".5,.5"], "format csv takes no --split"),
-        (["--format", "coco", "--copy", "link"], "format coco takes no --copy"),
+        (["--format", "trl_unpaired", "--copy", "link"], "format trl_unpaired takes no --copy"),
         (["--format", "csv", "--all"], "format csv takes no --all"),
         (["--format", "parquet", "--images", "x"], "format parquet takes no --images"),
         (["--format", "coco", "--seed", "1"], "--seed is for --split"),

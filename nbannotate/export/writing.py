@@ -25,11 +25,15 @@ from nbannotate.formats.shared.files import require_files, sizes
 
 Write = Callable[..., WriteReport]
 
-PICTURED = frozenset(KINDS) - {"choice", "rating"}
-"""Kinds of labels that are about pictures."""
+_PICTURED = frozenset(KINDS) - {"choice", "rating"}
 
 MADE = ("resize", "margin", "executor", "progress")
 """Options that are about making pictures, whatever the format."""
+
+
+def takes_pictures(format: Format) -> bool:
+    """Whether the format is about pictures, so that these can go along."""
+    return bool(_PICTURED & set(format.kinds))
 
 
 def export(format: Format, dataset: Dataset, path: str | Path, **options: Any) -> WriteReport:
@@ -95,7 +99,7 @@ def _write(
         if options.get("copy", "none") == "none" and not given:
             options.pop("copy", None)
             return write(dataset, path, **options)
-        if not PICTURED & set(format.kinds):
+        if not takes_pictures(format):
             raise FormatError(
                 path, "", f"{format.name} is not about pictures, and takes none along"
             )
