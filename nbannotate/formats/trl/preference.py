@@ -14,16 +14,8 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.formats.shared.json_files import blamed
 from nbannotate.formats.shared.one_file import attributes_of
 from nbannotate.formats.shared.tables import OnError, Problems, Split, count_lost
-from nbannotate.formats.trl.rows import (
-    Coming,
-    Items,
-    Line,
-    Words,
-    has_columns,
-    items_of,
-    put,
-    write_lines,
-)
+from nbannotate.formats.trl.reading import Coming, has_columns, put
+from nbannotate.formats.trl.writing import Items, Line, Words, items_of, write_lines
 
 _NAME = "trl_preference"
 
