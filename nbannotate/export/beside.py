@@ -21,14 +21,12 @@ from nbannotate.errors import FormatError
 from nbannotate.formats.shared.files import (
     Copy,
     convert_to_png,
-    distinct,
-    inside,
     needs_png,
     place,
     require_files,
-    safe_paths,
     sizes,
 )
+from nbannotate.formats.shared.names import distinct, inside, safe_paths
 from nbannotate.formats.shared.tables import count_lost, reviewed
 
 Write = Callable[..., WriteReport]

@@ -16,7 +16,7 @@ from nbannotate.core.dataset import Dataset
 from nbannotate.core.masks import mask_pixels, mask_rle
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, PLACED_KINDS
-from nbannotate.formats.shared.files import distinct, safe_component
+from nbannotate.formats.shared.names import distinct, safe_component
 
 Sizes = NDArray[np.int64]  # shape (n, 2): width, height in pixels
 

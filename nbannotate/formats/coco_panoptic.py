@@ -30,8 +30,9 @@ from nbannotate.formats.shared.extras import (
     label_extras,
     losses,
 )
-from nbannotate.formats.shared.files import Copy, distinct, inside, new_folder, sizes
+from nbannotate.formats.shared.files import Copy, new_folder, sizes
 from nbannotate.formats.shared.json_files import blamed, check_side, decode, decode_each, load
+from nbannotate.formats.shared.names import distinct, inside
 from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of
 from nbannotate.formats.shared.outgoing import Label, Outgoing
 from nbannotate.formats.shared.pictures import plan_pictures

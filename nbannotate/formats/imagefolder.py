@@ -22,18 +22,15 @@ from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats.shared.files import (
     SUFFIXES,
     Copy,
-    distinct,
-    inside,
     new_folder,
     open_image,
     opened,
     place,
     require_files,
-    safe_component,
-    safe_paths,
     upright_size,
 )
 from nbannotate.formats.shared.json_files import blamed, put_aside
+from nbannotate.formats.shared.names import distinct, inside, safe_component, safe_paths
 from nbannotate.formats.shared.reading import has_label_files
 from nbannotate.formats.shared.side import SIDE_FILE
 from nbannotate.formats.shared.tables import (

@@ -26,15 +26,9 @@ from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.extras import losses
-from nbannotate.formats.shared.files import (
-    SUFFIXES,
-    distinct,
-    header_size,
-    new_folder,
-    opened,
-    upright_png,
-)
+from nbannotate.formats.shared.files import SUFFIXES, header_size, new_folder, opened, upright_png
 from nbannotate.formats.shared.json_files import blamed, check_side
+from nbannotate.formats.shared.names import distinct
 from nbannotate.formats.shared.pictures import Pictures, plan_pictures
 from nbannotate.formats.shared.records import Records, records
 from nbannotate.formats.shared.side import SIDE_FILE, read_side, refuse_other_export, write_side

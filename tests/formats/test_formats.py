@@ -18,14 +18,8 @@ from nbannotate.core.masks import check_rle
 from nbannotate.core.rings import flat_to_rings, ring_area
 from nbannotate.errors import FormatError, NbannotateError
 from nbannotate.formats import formats
-from nbannotate.formats.shared.files import (
-    distinct,
-    inside,
-    open_image,
-    place,
-    safe_component,
-    write_atomic,
-)
+from nbannotate.formats.shared.files import open_image, place, write_atomic
+from nbannotate.formats.shared.names import distinct, inside, safe_component
 from tests.formats.samples import everything, save_image
 
 

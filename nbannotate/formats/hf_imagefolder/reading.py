@@ -18,8 +18,9 @@ from nbannotate.core.rings import bounds, flat_to_rings
 from nbannotate.core.tables import IMAGE_DTYPES
 from nbannotate.errors import FormatError
 from nbannotate.formats.hf_imagefolder.features import CATEGORIES, Meaning, features_of
-from nbannotate.formats.shared.files import SUFFIXES, inside, upright_size
+from nbannotate.formats.shared.files import SUFFIXES, upright_size
 from nbannotate.formats.shared.json_files import blamed, load
+from nbannotate.formats.shared.names import inside
 from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of, restored
 from nbannotate.formats.shared.reading import walk
 from nbannotate.formats.shared.side import read_side

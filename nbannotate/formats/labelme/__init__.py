@@ -41,17 +41,15 @@ from nbannotate.formats.shared.extras import (
 from nbannotate.formats.shared.files import (
     SUFFIXES,
     Copy,
-    distinct,
-    inside,
     new_folder,
     open_image,
     opened,
     place,
     require_files,
-    safe_paths,
     sizes,
     source,
 )
+from nbannotate.formats.shared.names import distinct, inside, safe_paths
 from nbannotate.formats.shared.outgoing import Outgoing
 from nbannotate.formats.shared.tables import Only, Split, on_images, reviewed, split_names
 

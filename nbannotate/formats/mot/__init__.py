@@ -31,7 +31,8 @@ from nbannotate.formats.mot.columns import Columns, WrittenSequence
 from nbannotate.formats.mot.finding import FRAMES_FOLDER, MOST_RATE, RATE, USUAL_RATE, find
 from nbannotate.formats.mot.reading import read
 from nbannotate.formats.shared.extras import losses
-from nbannotate.formats.shared.files import Copy, distinct, new_folder, safe_paths, sizes
+from nbannotate.formats.shared.files import Copy, new_folder, sizes
+from nbannotate.formats.shared.names import distinct, safe_paths
 from nbannotate.formats.shared.pictures import Pictures, plan_pictures
 from nbannotate.formats.shared.side import (
     SIDE_FILE,

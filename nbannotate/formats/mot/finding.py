@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nbannotate.errors import FormatError
-from nbannotate.formats.shared.files import SUFFIXES, inside
+from nbannotate.formats.shared.files import SUFFIXES
 from nbannotate.formats.shared.json_files import check_side
+from nbannotate.formats.shared.names import inside
 from nbannotate.formats.shared.reading import read_text
 from nbannotate.formats.shared.tables import SPLIT_NAMES
 

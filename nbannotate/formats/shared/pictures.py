@@ -14,12 +14,11 @@ from nbannotate.formats.shared.files import (
     SUFFIXES,
     Copy,
     convert_to_png,
-    distinct,
     needs_png,
     place,
     require_files,
-    safe_paths,
 )
+from nbannotate.formats.shared.names import distinct, safe_paths
 from nbannotate.formats.shared.side import one_line
 
 _READABLE = frozenset(("bmp", "jpg", "jpeg", "mpo", "png", "tif", "tiff", "webp"))

@@ -27,17 +27,15 @@ from nbannotate.formats.coco.keypoints import slots
 from nbannotate.formats.shared.files import (
     Copy,
     convert_to_png,
-    distinct,
-    inside,
     new_folder,
     open_image,
     opened,
     place,
     require_files,
-    safe_paths,
     sizes,
     write_many,
 )
+from nbannotate.formats.shared.names import distinct, inside, safe_paths
 from nbannotate.formats.shared.tables import (
     Only,
     Split,
