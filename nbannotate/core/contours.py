@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nbannotate.core.masks import Pixels
-from nbannotate.core.rings import Ring, ring_area
+from nbannotate.core.masks import Pixels, cut_out
+from nbannotate.core.rings import Ring, box_ring, ring_area, signed_area
 
 Points = NDArray[np.float64]  # shape (n, 2): x, y
 
@@ -43,7 +43,10 @@ def mask_outline(pixels: Pixels, tolerance: float = 0.0) -> list[Ring]:
         result.append(_joined([simple[0], *kept]))
     result.sort(key=lambda ring: -ring_area(ring))
     solid = [ring for ring in result if len(ring) > 2 and ring_area(ring) > 0]
-    return solid or [_box_of(pixels)]
+    if solid:
+        return solid
+    left, top, inside = cut_out(pixels)
+    return [box_ring([float(left), float(top), float(inside.shape[1]), float(inside.shape[0])])]
 
 
 def simplified(ring: ArrayLike, tolerance: float) -> Points:
@@ -142,11 +145,6 @@ def _turned_back(
     return np.column_stack([x, y])
 
 
-def _signed_area(ring: Points) -> float:
-    x, y = ring.T
-    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
-
-
 def mask_parts(pixels: Pixels) -> list[list[Points]]:
     """The rings of each part of a mask: the one around it, and those of its holes.
 
@@ -160,7 +158,7 @@ def mask_parts(pixels: Pixels) -> list[list[Points]]:
     For each part rings of shape (n, 2), along the edges of pixels: x and y of their corners.
     """
     rings = _rings(pixels)
-    parts = {n: [ring] for n, ring in enumerate(rings) if _signed_area(ring) > 0}
+    parts = {n: [ring] for n, ring in enumerate(rings) if signed_area(ring.tolist()) > 0}
     if len(parts) == len(rings):
         return list(parts.values())
     # Which ring has the left edge of a pixel.
@@ -171,7 +169,11 @@ def mask_parts(pixels: Pixels) -> list[list[Points]]:
         ):
             if other < y:
                 owner[other:y, x] = number
-    corners = {n: _first_corner(rings[n]) for n in range(len(rings)) if n not in parts}
+    corners = {
+        number: tuple(ring[_first(ring)].astype(int).tolist())
+        for number, ring in enumerate(rings)
+        if number not in parts
+    }
     part_of = {number: number for number in parts}
     for number, (x, y) in sorted(corners.items(), key=lambda item: item[1]):
         # What ends the run of pixels on its left is of the same part, and is known by now.
@@ -182,26 +184,18 @@ def mask_parts(pixels: Pixels) -> list[list[Points]]:
     return list(parts.values())
 
 
-def _first_corner(ring: Points) -> tuple[int, int]:
-    """The upper one of its leftmost corners."""
-    x, y = ring[np.lexsort((ring[:, 1], ring[:, 0]))[0]].tolist()
-    return int(x), int(y)
+def _first(ring: Points) -> int:
+    """The place of the upper one of its leftmost corners."""
+    return int(np.lexsort((ring[:, 1], ring[:, 0]))[0])
 
 
 def _joined(rings: list[Points]) -> Ring:
     """One ring: from the first there and back to each of the others, from its leftmost corner."""
     whole = rings[0]
     for hole in rings[1:]:
-        first = int(np.lexsort((hole[:, 1], hole[:, 0]))[0])
+        first = _first(hole)
         at = int(np.argmin(((whole - hole[first]) ** 2).sum(axis=1)))
         around = np.roll(hole, -first, axis=0)
         seam = [around, around[:1], whole[at : at + 1]]
         whole = np.vstack([whole[: at + 1], *seam, whole[at + 1 :]])
     return [[float(x), float(y)] for x, y in whole.tolist()]
-
-
-def _box_of(pixels: Pixels) -> Ring:
-    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-    left, right = float(columns[0]), float(columns[-1] + 1)
-    top, bottom = float(rows[0]), float(rows[-1] + 1)
-    return [[left, top], [right, top], [right, bottom], [left, bottom]]

@@ -12,7 +12,7 @@ from nbannotate.core.contours import mask_outline
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.masks import mask_pixels, mask_rle, rle_bounds
 from nbannotate.core.raster import FILLED, label_pixels
-from nbannotate.core.rings import bounds, rings
+from nbannotate.core.rings import bounds, box_ring, rings
 from nbannotate.core.tables import BOX, PLACED_KINDS
 from nbannotate.errors import LabelError
 
@@ -79,8 +79,7 @@ def _shape(
         if kind == "rotated_box" and geometry:
             corners = rotated_corners(np.array([geometry], dtype=np.float64))[0].tolist()
             return [corners], bounds([corners])
-        x, y, width, height = box
-        return [[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]], box
+        return [box_ring(box)], box
     if not all(value >= 1 for value in side):
         raise ValueError("the size of its image is not known; set it in dataset.images")
     mask = mask_rle(label_pixels(kind, box, geometry, int(side[0]), int(side[1])))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.masks import Pixels, check_pixels, mask_pixels
-from nbannotate.core.rings import rings
+from nbannotate.core.rings import box_ring, rings
 
 FILLED = ("mask", "polygon", "rotated_box", "box")
 """Kinds of labels that cover pixels."""
@@ -78,5 +78,4 @@ def label_pixels(kind: str, box: Sequence[float], shape: Any, width: int, height
     if kind == "rotated_box" and shape:
         corners = rotated_corners(np.array([shape], dtype=np.float64))
         return polygon_pixels([corners[0]], width, height)
-    x, y, w, h = box
-    return polygon_pixels([[(x, y), (x + w, y), (x + w, y + h), (x, y + h)]], width, height)
+    return polygon_pixels([box_ring(box)], width, height)

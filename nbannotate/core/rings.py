@@ -21,12 +21,28 @@ def rings(geometry: Any) -> list[Ring]:
     return list(geometry)
 
 
-def ring_area(ring: Sequence[Sequence[float]]) -> float:
-    """Area in square pixels by the shoelace formula, from 0 up."""
+def signed_area(ring: Sequence[Sequence[float]]) -> float:
+    """Area in square pixels by the shoelace formula; above 0 if it runs clockwise, y being down."""
     # Plain numbers: for the few points of a ring arrays take ten times as long.
     x, y = zip(*ring, strict=True)
     forth, back = sum(map(mul, x, (*y[1:], y[0]))), sum(map(mul, y, (*x[1:], x[0])))
-    return float(abs(forth - back) / 2)
+    return float((forth - back) / 2)
+
+
+def ring_area(ring: Sequence[Sequence[float]]) -> float:
+    """Area in square pixels, from 0 up."""
+    return abs(signed_area(ring))
+
+
+def box_ring(box: Sequence[float]) -> Ring:
+    """The corners of x, y, width, height, from the upper left one clockwise."""
+    x, y, width, height = box
+    return [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+
+
+def is_box_ring(ring: Ring) -> bool:
+    """Whether the points are the corners of the box around them, as `box_ring` has them."""
+    return len(ring) == 4 and np.allclose(ring, box_ring(bounds([ring])), rtol=0, atol=1e-9)
 
 
 def bounds(parts: Sequence[Ring]) -> list[float]:

@@ -47,11 +47,11 @@ from nbannotate.formats.shared.tables import (
     Problems,
     Split,
     count_lost,
-    infer_attributes,
     on_images,
     refuse_bad_boxes,
     reviewed,
     split_names,
+    with_attributes,
 )
 from nbannotate.formats.shared.text_folders import (
     Files,
@@ -271,9 +271,7 @@ def read(
         labels["attributes"] = pd.Series(rows, dtype="object")
         labels["source"] = "import:dota"
         schema = Schema(sorted(set(names))) if schema is None else schema
-        for attribute in infer_attributes(rows):
-            if attribute.name not in known:
-                schema = schema.with_attribute(attribute)
+        schema = with_attributes(schema, rows)
         table = files.table
         for header in HEADERS:
             if lines.headers[header]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +22,7 @@ from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.registry import Format, WriteReport
-from nbannotate.core.rings import Ring, bounds
+from nbannotate.core.rings import Ring, bounds, box_ring, is_box_ring
 from nbannotate.core.schema import Schema
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
@@ -48,10 +47,10 @@ from nbannotate.formats.shared.tables import (
     Problems,
     Split,
     count_lost,
-    infer_attributes,
     on_images,
     reviewed,
     split_names,
+    with_attributes,
 )
 from nbannotate.formats.shared.text_folders import Files, Layout, first_lines, write_texts
 
@@ -203,10 +202,10 @@ class _Lines:
         return f'"{quoted}"'
 
     def _corners(self, label: Label) -> NDArray[np.float64]:
-        x, y, width, height = label.box
         if self._year == 2013:
             if label.kind != "box":
                 self._as_box(label)
+            x, y, width, height = label.box
             return np.array([[x, y], [x + width, y + height]])
         parts = outline(label) if label.kind == "polygon" else None
         if parts is not None and len(parts) == 1 and len(parts[0]) == 4:
@@ -217,7 +216,7 @@ class _Lines:
             return np.asarray(corners, dtype=np.float64)
         if label.kind != "box":
             self._as_box(label)
-        return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
+        return np.array(box_ring(label.box))
 
     def _as_box(self, label: Label) -> None:
         count_lost(self._lost, f"{label.kind} shapes (their bounding boxes are written)", 1)
@@ -264,10 +263,7 @@ def read(
             rows.add(key, kind, name, box, geometry, attributes, own)
         labels = rows.table()
         schema = side_schema(files.side, set(labels["label"])) or Schema([name])
-        known = {attribute.name for attribute in schema.attributes}
-        for attribute in infer_attributes(values for values in labels["attributes"] if values):
-            if attribute.name not in known:
-                schema = schema.with_attribute(attribute)
+        schema = with_attributes(schema, labels["attributes"])
         return problems.finish(Dataset(labels, files.table, schema))
 
 
@@ -326,17 +322,16 @@ def _unquoted(text: str) -> str:
 
 
 def _are_scripted(rests: list[list[str]], year: Any) -> bool:
-    """Whether a script comes before the texts: in all lines, and in more than a text's chance."""
+    """Whether a script comes before the texts: in all lines, if the year is not known."""
     if year in _YEARS:
         return bool(year == 2017)
-    first = Counter(rest[0] if len(rest) > 1 else "" for rest in rests)
-    return bool(first) and set(first) <= SCRIPTS
+    first = {rest[0] if len(rest) > 1 else "" for rest in rests}
+    return bool(first) and first <= SCRIPTS
 
 
 def _shape(points: Ring) -> tuple[str, Any, list[float]]:
-    x, y, width, height = box = bounds([points])
-    upright = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
-    if len(points) == 2 or np.allclose(points, upright, rtol=0, atol=1e-9):
+    box = bounds([points])
+    if len(points) == 2 or is_box_ring(points):
         return "box", None, box
     return "polygon", [points], box
 

@@ -45,11 +45,11 @@ from nbannotate.formats.shared.tables import (
     Problems,
     Split,
     count_lost,
-    infer_attributes,
     on_images,
     refuse_bad_boxes,
     reviewed,
     split_names,
+    with_attributes,
 )
 from nbannotate.formats.shared.text_folders import (
     Files,
@@ -224,9 +224,7 @@ def read(
         set_scores(labels, numbers[:, -1])
         labels["source"] = "import:kitti"
         schema = Schema(sorted(set(names))) if schema is None else schema
-        for attribute in infer_attributes(rows):
-            if attribute.name not in kinds:
-                schema = schema.with_attribute(attribute)
+        schema = with_attributes(schema, rows)
         return problems.finish(Dataset(labels, files.table, schema))
 
 

@@ -28,7 +28,6 @@ from tests.formats import (
 )
 from tests.formats.samples import everything, layers, save_image
 
-Read = Callable[..., Dataset]
 Seed = Callable[[Path], tuple[Path, dict[str, Any]]]
 """Makes files in a folder; gives what is read, and with which options."""
 

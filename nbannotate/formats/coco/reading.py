@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbannotate.core.attributes import Attribute
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.schema import Schema
@@ -30,7 +29,7 @@ from nbannotate.formats.shared.tables import (
     SPLIT_NAMES,
     OnError,
     Problems,
-    infer_attributes,
+    with_attributes,
 )
 
 FILE_NAME = "annotations.json"
@@ -169,7 +168,7 @@ def _tables(path: Path, problems: Problems, ask: Ask) -> tuple[pd.DataFrame, pd.
             "out; keypoints=False reads outlines instead",
             stacklevel=5,
         )
-    return labels, table, _with_attributes(schema, columns.attributes.values())
+    return labels, table, with_attributes(schema, columns.attributes.values())
 
 
 def _checks(rows: Columns, classes: list[int]) -> list[tuple[NDArray[Any], Callable[[int], str]]]:
@@ -230,15 +229,6 @@ def _schema(content: Any, path: Path) -> Schema:
         )
     except SchemaError as error:
         raise FormatError(path, "categories", str(error)) from error
-
-
-def _with_attributes(schema: Schema, rows: Iterable[dict[str, Any]]) -> Schema:
-    known = {attribute.name for attribute in schema.attributes}
-    found: list[Attribute] = infer_attributes(rows)
-    for attribute in found:
-        if attribute.name not in known:
-            schema = schema.with_attribute(attribute)
-    return schema
 
 
 def _image_rows(

@@ -13,7 +13,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +33,7 @@ from nbannotate.formats.shared.extras import (
     losses,
 )
 from nbannotate.formats.shared.files import Copy, new_folder, sizes
+from nbannotate.formats.shared.json_files import encoded
 from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
 from nbannotate.formats.shared.pictures import plan_pictures
 from nbannotate.formats.shared.side import SIDE_FILE, refuse_other_export, write_side
@@ -134,7 +134,7 @@ def write(
             if metadata == "parquet":
                 pq.write_table(pa.Table.from_pylist(part, schema=columns.arrow()), file)
             else:
-                file.write_bytes(b"".join(_encoded(row, path) for row in part))
+                file.write_bytes(b"".join(encoded(row, path) + b"\n" for row in part))
         placed = list(zip(folders, pictures.names, strict=True))
         pictures.place((out / folder / name for folder, name in placed), copy)
         side = {"images": _images(chosen, placed), "labels": rows.own} if extras else {}
@@ -143,13 +143,6 @@ def write(
     if metadata == "jsonl":
         notes.append("JSON has no types: give datasets features=… where a split has no labels")
     return WriteReport(path, len(chosen), rows.count, lost, tuple(notes))
-
-
-def _encoded(row: dict[str, Any], path: Path) -> bytes:
-    try:
-        return msgspec.json.encode(row) + b"\n"
-    except UnicodeEncodeError as error:
-        raise FormatError(path, "", f"a text is not Unicode ({error}); mend the label") from error
 
 
 def _columns(schema: Schema, labels: pd.DataFrame, path: Path) -> Columns:

@@ -153,7 +153,7 @@ class _Reader:
                 self._objects(key, file, f"{where}, {column}", value, meaning.classes)
             elif column in meaning.groups or column == "label":
                 self._tags(key, file, where, column, value, meaning.groups.get(column, []))
-            elif column in self._ours():
+            elif column in self._ours:
                 self._tags(key, file, where, column, value, [])
             elif column in _TEXTS and isinstance(value, (str, type(None))):
                 if value is not None:
@@ -162,6 +162,7 @@ class _Reader:
                 rest[f"row_{column}" if column in IMAGE_DTYPES else column] = value
         self.more[key] = rest
 
+    @cached_property
     def _ours(self) -> set[str]:
         """Tag groups of the scheme that our writer put aside."""
         tags = own_of(own_of(self.side.get("schema")).get("tags"))

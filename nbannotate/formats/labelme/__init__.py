@@ -49,6 +49,7 @@ from nbannotate.formats.shared.files import (
     sizes,
     source,
 )
+from nbannotate.formats.shared.json_files import encoded
 from nbannotate.formats.shared.names import distinct, inside, safe_paths
 from nbannotate.formats.shared.outgoing import Outgoing
 from nbannotate.formats.shared.tables import Only, Split, on_images, reviewed, split_names
@@ -150,7 +151,8 @@ def write(
                 content[KEY] = {"image": str(chosen.index[row]), **own[row]}
                 if tags:
                     content[KEY]["tags"] = [tag for same in tags.values() for tag in same]
-            _dump(target.with_suffix(".json"), content, path)
+            text = msgspec.json.format(encoded(content, path), indent=2)
+            target.with_suffix(".json").write_bytes(text)
         _write_scheme(out, dataset, files)
     return WriteReport(path, len(chosen), count, lost)
 
@@ -195,13 +197,6 @@ def _embedded(where: str) -> str:
             ImageOps.exif_transpose(picture).save(sink, format="PNG", exif=b"")
             data = sink.getvalue()
     return base64.b64encode(data).decode("ascii")
-
-
-def _dump(file: Path, content: dict[str, Any], path: Path) -> None:
-    try:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2))
-    except UnicodeEncodeError as error:
-        raise FormatError(path, "", f"a name is not Unicode text ({error}); rename it") from error
 
 
 def _write_scheme(out: Path, dataset: Dataset, files: list[str]) -> None:

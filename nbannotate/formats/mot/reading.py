@@ -31,7 +31,7 @@ from nbannotate.formats.shared.files import upright_size
 from nbannotate.formats.shared.json_files import blamed, check_side
 from nbannotate.formats.shared.reading import read_text
 from nbannotate.formats.shared.side import SIDE_FILE, read_side, side_schema, texts
-from nbannotate.formats.shared.tables import OnError, Problems, infer_attributes
+from nbannotate.formats.shared.tables import OnError, Problems, with_attributes
 from nbannotate.formats.shared.values import set_scores
 
 CLASSES = (
@@ -271,9 +271,7 @@ class _Reader:
                     del attributes["visibility"]
         if schema is None:
             schema = Schema(classes=self.listed)
-        for attribute in infer_attributes(labels["attributes"]):
-            if attribute.name not in known:
-                schema = schema.with_attribute(attribute)
+        schema = with_attributes(schema, labels["attributes"])
         return Dataset(labels, images, schema)
 
 

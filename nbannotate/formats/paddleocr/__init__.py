@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import pandas as pd
 
@@ -20,8 +19,8 @@ from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.geometry import rotated_corners
 from nbannotate.core.geometry import rotated_from_corners as rotated_from_corners
 from nbannotate.core.registry import Format, WriteReport
-from nbannotate.core.rings import Ring
 from nbannotate.core.rings import bounds as bounds
+from nbannotate.core.rings import box_ring
 from nbannotate.core.tables import PLACED_KINDS
 from nbannotate.errors import FormatError
 from nbannotate.formats.paddleocr.reading import CLASS, LABELS, TEXTS, UNREAD, read, sniff
@@ -37,6 +36,7 @@ from nbannotate.formats.shared.files import Copy, new_folder
 from nbannotate.formats.shared.files import upright_size as upright_size
 from nbannotate.formats.shared.json_files import blamed as blamed
 from nbannotate.formats.shared.json_files import decode_each as decode_each
+from nbannotate.formats.shared.json_files import encoded
 from nbannotate.formats.shared.one_file import Coming as Coming
 from nbannotate.formats.shared.one_file import attributes_of as attributes_of
 from nbannotate.formats.shared.one_file import own_of as own_of
@@ -185,18 +185,8 @@ def _detections(
     labels: list[Label], outgoing: Outgoing, lost: dict[str, int], extras: bool
 ) -> tuple[str, int]:
     """The texts of an image as JSON, and how many they are."""
-    return _json([_detection(label, outgoing, lost, extras) for label in labels], outgoing), len(
-        labels
-    )
-
-
-def _json(value: Any, outgoing: Outgoing) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError as error:
-        raise FormatError(
-            outgoing.path, "", f"a text is not Unicode ({error}); mend the label"
-        ) from error
+    made = [_detection(label, outgoing, lost, extras) for label in labels]
+    return encoded(made, outgoing.path).decode(), len(made)
 
 
 def _detection(
@@ -204,8 +194,7 @@ def _detection(
 ) -> dict[str, Any]:
     own: dict[str, Any] = {k: v for k, v in label.own.items() if k != "text"}
     parts = outline(label) if label.kind == "polygon" else None
-    x, y, width, height = label.box
-    points: Ring = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+    points = box_ring(label.box)
     try:
         if parts is not None and len(parts) == 1:
             points = parts[0]

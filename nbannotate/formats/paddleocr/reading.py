@@ -9,26 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.geometry import rotated_from_corners
-from nbannotate.core.rings import Ring, bounds
+from nbannotate.core.rings import Ring, bounds, is_box_ring
 from nbannotate.errors import FormatError
 from nbannotate.formats.shared.files import upright_size
 from nbannotate.formats.shared.json_files import blamed, decode_each
 from nbannotate.formats.shared.one_file import Coming, attributes_of, own_of, restored
 from nbannotate.formats.shared.reading import image_below, read_text
-from nbannotate.formats.shared.side import (
-    SIDE_FILE,
-    read_side,
-)
-from nbannotate.formats.shared.tables import (
-    SPLIT_NAMES,
-    OnError,
-    Problems,
-)
+from nbannotate.formats.shared.side import SIDE_FILE, read_side
+from nbannotate.formats.shared.tables import SPLIT_NAMES, OnError, Problems
 
 UNREAD = ("###", "*")
 """What stands for a text that nobody can read."""
@@ -122,7 +114,6 @@ class _Reader:
         self.coming, self.problems = coming, coming.problems
         self.paths: dict[str, str] = {}
         self._own = own_of(side.get("images"))
-        self._ours = bool(side)
         self._folders = [Path(images)] if images is not None else [folder, folder.parent]
         self._seen: set[str] = set()
 
@@ -207,10 +198,7 @@ def _shape(points: Ring, own: dict[str, Any]) -> tuple[str, Any, list[float]]:
     kind = own.get("kind")
     if kind == "rotated_box" and len(points) == 4:
         return kind, rotated_from_corners([points])[0].tolist(), box
-    x, y, width, height = box
-    upright = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
-    whole = kind != "polygon" or "geometry" in own
-    if whole and len(points) == 4 and np.allclose(points, upright, rtol=0, atol=1e-9):
+    if (kind != "polygon" or "geometry" in own) and is_box_ring(points):
         ours, geometry = restored(own)
         return ours, geometry, box
     return "polygon", points if own.get("ring") else [points], box

@@ -31,6 +31,15 @@ def parsed(text: str | bytes) -> Any:
         raise ValueError(f"is not JSON ({error})") from error
 
 
+def encoded(value: Any, path: Path) -> bytes:
+    """The value as JSON, to be written to path; `FormatError` if a text in it is not Unicode."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError as error:
+        why = f"a name or text is not Unicode ({error}); mend it"
+        raise FormatError(path, "", why) from error
+
+
 def put_aside(file: Path) -> dict[str, Any]:
     """What our writer put into a file of ours; empty if it is not there, or damaged since."""
     try:

@@ -23,7 +23,7 @@ from nbannotate.formats.shared.extras import (
     losses,
 )
 from nbannotate.formats.shared.files import image_paths, write_atomic
-from nbannotate.formats.shared.json_files import check_side
+from nbannotate.formats.shared.json_files import check_side, encoded
 from nbannotate.formats.shared.outgoing import Label, Outgoing
 from nbannotate.formats.shared.rows import Rows, scheme
 from nbannotate.formats.shared.tables import Only, Problems, on_images, reviewed
@@ -120,10 +120,7 @@ def as_box(label: Label, lost: dict[str, int], *, extras: bool) -> dict[str, Any
 
 def dump(path: Path, content: Any) -> None:
     """Write the JSON; `FormatError` if a name is no text."""
-    try:
-        write_atomic(path, msgspec.json.format(msgspec.json.encode(content), indent=1))
-    except UnicodeEncodeError as error:
-        raise FormatError(path, "", f"a name is not Unicode text ({error}); rename it") from error
+    write_atomic(path, msgspec.json.format(encoded(content, path), indent=1))
 
 
 class Coming:

@@ -14,7 +14,7 @@ from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX
 from nbannotate.errors import FormatError, SchemaError
 from nbannotate.formats.shared.extras import LABEL_EXTRAS, label_ids
-from nbannotate.formats.shared.tables import infer_attributes
+from nbannotate.formats.shared.tables import with_attributes
 
 MOST_KEYPOINTS = 10_000
 NO_PLACE = (np.nan, np.nan, np.nan, np.nan)
@@ -189,10 +189,7 @@ def scheme(
                 tags={"tag": {"choices": new_tags, "multiple": True}} if new_tags else {},
             )
         )
-        known = {attribute.name for attribute in found.attributes}
-        for attribute in infer_attributes(values for values in labels["attributes"] if values):
-            if attribute.name not in known:
-                found = found.with_attribute(attribute)
+        found = with_attributes(found, labels["attributes"])
     except SchemaError as error:
         raise FormatError(path, "", f"{error}; mend the file") from error
     return found

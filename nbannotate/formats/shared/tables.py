@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nbannotate.core.attributes import Attribute
 from nbannotate.core.dataset import SPLITS, Dataset
+from nbannotate.core.schema import Schema
 from nbannotate.core.tables import BOX, IMAGE_DTYPES, LABEL_DTYPES
 from nbannotate.errors import FormatError
 
@@ -256,6 +257,15 @@ def infer_attributes(rows: Iterable[Mapping[str, Any]]) -> list[Attribute]:
         for name, types in seen.items()
         if name and len(types) == 1 and "other" not in types
     ]
+
+
+def with_attributes(schema: Schema, rows: Iterable[Mapping[str, Any] | None]) -> Schema:
+    """The scheme with the attributes that rows have and it lacks, as `infer_attributes` finds."""
+    known = {attribute.name for attribute in schema.attributes}
+    for attribute in infer_attributes(values for values in rows if values):
+        if attribute.name not in known:
+            schema = schema.with_attribute(attribute)
+    return schema
 
 
 def _type(value: Any) -> str:

@@ -14,7 +14,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from nbannotate.core.collector import collector_off
@@ -23,7 +22,6 @@ from nbannotate.core.label_class import LabelClass
 from nbannotate.core.masks import cut_out, mask_pixels
 from nbannotate.core.registry import Format, WriteReport
 from nbannotate.core.tables import PLACED_KINDS
-from nbannotate.errors import FormatError
 from nbannotate.formats.shared.extras import (
     IMAGE_EXTRAS,
     KEY,
@@ -33,6 +31,7 @@ from nbannotate.formats.shared.extras import (
     losses,
 )
 from nbannotate.formats.shared.files import Copy, new_folder, sizes
+from nbannotate.formats.shared.json_files import encoded
 from nbannotate.formats.shared.outgoing import Label, Outgoing, outline
 from nbannotate.formats.shared.pictures import plan_pictures
 from nbannotate.formats.shared.pixels import png_bytes
@@ -46,11 +45,11 @@ from nbannotate.formats.shared.tables import (
     reviewed,
     split_names,
 )
+from nbannotate.formats.supervisely.objects import NATIVE
 from nbannotate.formats.supervisely.reading import META, read, sniff
 from nbannotate.formats.supervisely.tags import TagsOut
 
 _KINDS = (*PLACED_KINDS, "tag", "text")
-_NATIVE = {"annotator": "labelerLogin", "created": "createdAt", "updated": "updatedAt"}
 _ALL = "ds0"
 Shape = dict[str, Any]
 
@@ -111,7 +110,7 @@ def write(
     chosen = dataset.images[reviewed(dataset, _KINDS, only)]
     labels = on_images(dataset, chosen)
     tags = TagsOut(dataset.schema, labels["attributes"])
-    native = ("text", *_NATIVE)
+    native = ("text", *NATIVE)
     kept = (*LABEL_EXTRAS, "attributes", "source") if extras else (*native, "attributes")
     lost = losses(
         dataset, chosen, labels, "Supervisely", kinds=_KINDS, label_columns=kept,
@@ -134,23 +133,17 @@ def write(
             content = objects.file(found, size[row], own[row])
             if extras:
                 content[KEY] |= {"image": str(chosen.index[row])}
-            _dump(out / folders[row] / "ann" / f"{pictures.names[row]}.json", content, path)
+            file = out / folders[row] / "ann" / f"{pictures.names[row]}.json"
+            file.write_bytes(encoded(content, path))
         pictures.place(
             (out / folder / "img" / name
              for folder, name in zip(folders, pictures.names, strict=True)),
             copy,
         )  # fmt: skip
-        _dump(out / META, objects.meta(dataset), path)
+        (out / META).write_bytes(encoded(objects.meta(dataset), path))
         write_side(out, "supervisely", dataset.schema, keys={}, names={}, pixels=pixels)
     return WriteReport(path, len(chosen), len(outgoing) - objects.left, lost,
                        notes=tuple(pictures.notes))  # fmt: skip
-
-
-def _dump(file: Path, content: Any, path: Path) -> None:
-    try:
-        file.write_bytes(msgspec.json.encode(content))
-    except UnicodeEncodeError as error:
-        raise FormatError(path, "", f"a name is not Unicode text ({error}); rename it") from error
 
 
 class _Objects:
@@ -198,7 +191,7 @@ class _Objects:
             more = {"attributes": label.attributes} if label.attributes else {}
             # An empty text and none look the same in a tag.
             text = {"text": label.text} if label.kind == "text" or label.text else {}
-            own_tag = {k: v for k, v in label.own.items() if k not in _NATIVE}
+            own_tag = {k: v for k, v in label.own.items() if k not in NATIVE}
             kept.append(tag | {"kind": label.kind, "label": label.label} | own_tag | text | more)
             tags.append(tag | _who(label))
             if label.attributes and not self.extras:
@@ -242,7 +235,7 @@ class _Objects:
                 more: dict[str, Any] = {"attributes": rest} if rest else {}
                 if label.text == "":
                     more["text"] = ""
-                shape[KEY] = {k: v for k, v in label.own.items() if k not in _NATIVE} | more | own
+                shape[KEY] = {k: v for k, v in label.own.items() if k not in NATIVE} | more | own
             shapes.append(shape)
         return shapes
 
@@ -321,13 +314,7 @@ class _Objects:
                     "hotkey": found.key or "",
                 }
             )
-        tags = self.tags.meta()
-        known = {tag["name"] for tag in tags}
-        tags += [
-            {"name": name, "value_type": "any_string", "color": "#888888", "hotkey": "",
-             "applicable_type": "imagesOnly", "classes": []}
-            for name in self._texts if name not in known
-        ]  # fmt: skip
+        tags = self.tags.meta(self._texts)
         return {"classes": classes, "tags": tags, "projectType": "images"}
 
     def _template(self, found: LabelClass) -> dict[str, Any]:
@@ -350,7 +337,7 @@ class _Objects:
 
 def _who(label: Label) -> dict[str, Any]:
     """By whom and when the label was made."""
-    return {theirs: label.own[ours] for ours, theirs in _NATIVE.items() if ours in label.own}
+    return {theirs: label.own[ours] for ours, theirs in NATIVE.items() if ours in label.own}
 
 
 FORMAT = Format(

@@ -68,10 +68,15 @@ class Found:
     objects: list[Object | None]
 
 
+NATIVE = {"annotator": "labelerLogin", "created": "createdAt", "updated": "updatedAt"}
+"""Columns of ours, and what Supervisely calls them."""
+
+
 def who_of(row: dict[str, Any]) -> dict[str, Any]:
     """By whom and when an object or tag was made, by our columns."""
-    names = {"annotator": "labelerLogin", "created": "createdAt", "updated": "updatedAt"}
-    return {ours: row[theirs] for ours, theirs in names.items() if isinstance(row.get(theirs), str)}
+    return {
+        ours: row[theirs] for ours, theirs in NATIVE.items() if isinstance(row.get(theirs), str)
+    }
 
 
 class Objects:
@@ -114,8 +119,7 @@ class Objects:
             if isinstance(row, dict) and str(row.get("name", "")).strip():
                 name = str(row["name"])
                 attributes[name] = self.tags.of_object(name, row.get("value"))
-        who = {"labelerLogin": shape.labelerLogin, "createdAt": shape.createdAt,
-               "updatedAt": shape.updatedAt}  # fmt: skip
+        who = {theirs: getattr(shape, theirs) for theirs in NATIVE.values()}
         own = own | who_of(who) | ({"text": shape.description} if shape.description else {})
         kind, geometry, box = self._shape(shape, own)
         rows, key, name = self.coming.rows, self.found.key, shape.classTitle

@@ -60,8 +60,8 @@ class TagsOut:
                 tags.append({"name": name, "value": text})
         return tags, rest
 
-    def meta(self) -> list[Tag]:
-        """The tags as ``meta.json`` lists them."""
+    def meta(self, texts: Iterable[str]) -> list[Tag]:
+        """The tags as ``meta.json`` lists them, with those of a free value that images have."""
         listed = [_meta(name, "none", color, "imagesOnly") for name, color in self._plain.items()]
         for group in dict.fromkeys(self._groups.values()):
             values = [name for name, of in self._groups.items() if of == group]
@@ -71,7 +71,9 @@ class TagsOut:
             values = list(_YES_NO) if attribute.type == "bool" else list(attribute.choices)
             chosen = values if kind == "oneof_string" else None
             listed.append(_meta(name, kind, _COLOUR, "objectsOnly", chosen))
-        return listed
+        known = {tag["name"] for tag in listed}
+        free = (name for name in texts if name not in known)
+        return listed + [_meta(name, "any_string", _COLOUR, "imagesOnly") for name in free]
 
 
 def _fits(attribute: Attribute, value: Any) -> bool:

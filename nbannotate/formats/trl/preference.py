@@ -72,10 +72,7 @@ def write(
     items, lines, lost = Items(images, path), [], dict[str, int]()
     for label_id, key, shape in zip(labels.index, labels["image"], labels["geometry"], strict=True):
         answers = items.answers(key)
-        try:
-            ranks = ranks_of(shape)
-        except ValueError as error:
-            raise items.bad(key, f"label {label_id!r}: {error}") from error
+        ranks = items.said(key, label_id, ranks_of, shape)
         if len(ranks) != len(answers):
             raise items.bad(key, f"has {len(answers)} answers, and {len(ranks)} ranks")
         pairs = pairs_of(ranks)

@@ -14,17 +14,12 @@ from nbannotate.core.answers import ANSWERS, PROMPT
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.tables import IMAGE_DTYPES
 from nbannotate.errors import FormatError
-from nbannotate.formats.shared.extras import (
-    IMAGE_EXTRAS,
-)
+from nbannotate.formats.shared.extras import IMAGE_EXTRAS
 from nbannotate.formats.shared.json_files import load, put_aside
 from nbannotate.formats.shared.one_file import own_of
 from nbannotate.formats.shared.rows import Rows, scheme
 from nbannotate.formats.shared.side import read_side
-from nbannotate.formats.shared.tables import (
-    SPLIT_NAMES,
-    Problems,
-)
+from nbannotate.formats.shared.tables import SPLIT_NAMES, Problems
 from nbannotate.formats.trl.writing import FILES, Words, beside
 
 _MOST_ANSWERS = 1000
@@ -142,22 +137,19 @@ class Coming:
         return self.problems.finish(Dataset(labels, images, schema))
 
 
-def put(answers: list[Any], place: Any, words: Words) -> bool:
-    """Put an answer into its place among those of its item; False if there is no such place."""
-    if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < _MOST_ANSWERS:
-        return False
-    answers.extend([None] * (place + 1 - len(answers)))
-    answers[place] = words
-    return True
+def put(answers: list[Any], place: Any, words: Words) -> None:
+    """Put an answer into its place among those of its item, if there can be such a place."""
+    if isinstance(place, int) and not isinstance(place, bool) and 0 <= place < _MOST_ANSWERS:
+        answers.extend([None] * (place + 1 - len(answers)))
+        answers[place] = words
 
 
 def files_of(path: Path) -> list[Path]:
     """The files: that one, or those of a folder."""
     if path.is_file():
         return [path]
-    found = sorted(path.glob("*.jsonl"))
     order = {f"{file}.jsonl": place for place, file in enumerate(FILES.values())}
-    return sorted(found, key=lambda file: order.get(file.name, len(order)))
+    return sorted(path.glob("*.jsonl"), key=lambda file: (order.get(file.name, len(order)), file))
 
 
 def has_columns(path: Path, columns: Iterable[str], without: Iterable[str] = ()) -> bool:

@@ -76,19 +76,11 @@ def write(
         labels.index, labels["image"], labels["geometry"],
         labels["annotator"].astype(object).where(labels["annotator"].notna(), None), strict=True,
     ):  # fmt: skip
-        try:
-            rating = rating_of(shape)
-        except ValueError as error:
-            raise items.bad(key, f"label {label_id!r}: {error}") from error
+        rating = items.said(key, label_id, rating_of, shape)
         if rating.step is None or rating.answer:
             whole += 1
             continue
-        right = rating.value
-        if not isinstance(right, bool):
-            if threshold is None:
-                raise items.bad(key, f"label {label_id!r} rates with the number {right:g}, and "
-                                "no threshold=… says from which on a step is right")  # fmt: skip
-            right = right >= threshold
+        right = items.is_good(label_id, rating, threshold)
         if rating.step >= len(items.steps(key)):
             raise items.bad(key, f"has {len(items.steps(key))} steps, and no number {rating.step}")
         steps = rated.setdefault((key, who), {})

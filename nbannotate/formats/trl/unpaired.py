@@ -11,7 +11,6 @@ from nbannotate.core.answers import rating_of
 from nbannotate.core.collector import collector_off
 from nbannotate.core.dataset import Dataset
 from nbannotate.core.registry import Format, WriteReport
-from nbannotate.errors import FormatError
 from nbannotate.formats.shared.json_files import blamed
 from nbannotate.formats.shared.one_file import attributes_of
 from nbannotate.formats.shared.tables import OnError, Problems, Split, count_lost
@@ -73,21 +72,14 @@ def write(
     numbers = steps = 0
     for label_id, key, shape in zip(labels.index, labels["image"], labels["geometry"], strict=True):
         answers = items.answers(key)
-        try:
-            rating = rating_of(shape)
-        except ValueError as error:
-            raise items.bad(key, f"label {label_id!r}: {error}") from error
+        rating = items.said(key, label_id, rating_of, shape)
         if rating.step is not None:
             steps += 1
             continue
         if rating.answer >= len(answers):
             raise items.bad(key, f"has {len(answers)} answers, and no number {rating.answer}")
-        good = rating.value
-        if not isinstance(good, bool):
-            if threshold is None:
-                raise FormatError(path, f"label {label_id!r}", f"rates with the number {good:g}; "
-                                  "give threshold=…, from which on an answer is good")  # fmt: skip
-            numbers, good = numbers + 1, good >= threshold
+        good = items.is_good(label_id, rating, threshold)
+        numbers += not isinstance(rating.value, bool)
         row = items.prompt(key) | {"completion": answers[rating.answer], "label": good}
         lines.append(Line(key, row, [key, str(label_id)]))
     count_lost(lost, "ratings of steps", steps)

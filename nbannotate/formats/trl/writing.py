@@ -9,16 +9,15 @@ Source: huggingface.co/docs/trl, "Dataset formats and types".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 import pandas as pd
 
-from nbannotate.core.answers import ANSWERS, PROMPT
+from nbannotate.core.answers import ANSWERS, PROMPT, Rating
 from nbannotate.core.dataset import SPLITS, Dataset
 from nbannotate.core.registry import WriteReport
 from nbannotate.core.tables import IMAGE_DTYPES
@@ -32,6 +31,7 @@ from nbannotate.formats.shared.extras import (
     present,
 )
 from nbannotate.formats.shared.files import new_folder, write_atomic
+from nbannotate.formats.shared.json_files import encoded
 from nbannotate.formats.shared.side import SIDE_FILE, refuse_other_export, write_side
 from nbannotate.formats.shared.tables import (
     Split,
@@ -42,6 +42,8 @@ from nbannotate.formats.shared.tables import (
 
 Words = str | list[dict[str, Any]]
 """A text, or messages."""
+
+T = TypeVar("T")
 
 FILES = {"train": "train", "val": "validation", "test": "test"}
 
@@ -110,6 +112,22 @@ class Items:
         if not all(isinstance(step, str) for step in found):
             raise self.bad(key, "its answer is no text of one line a step, and no list of texts")
         return list(found)
+
+    def said(self, key: str, label_id: str, parse: Callable[[Any], T], geometry: Any) -> T:
+        """What a label says of the item, parsed; `FormatError` if that cannot be."""
+        try:
+            return parse(geometry)
+        except ValueError as error:
+            raise self.bad(key, f"label {label_id!r}: {error}") from error
+
+    def is_good(self, label_id: str, rating: Rating, threshold: float | None) -> bool:
+        """Whether a rating is a good one; `FormatError` if a number needs a threshold."""
+        if isinstance(rating.value, bool):
+            return rating.value
+        if threshold is None:
+            why = f"rates with the number {rating.value:g}; give threshold=…, from which on"
+            raise FormatError(self._path, f"label {label_id!r}", f"{why} it is good")
+        return rating.value >= threshold
 
     def bad(self, key: str, why: str) -> FormatError:
         """The error about an item that cannot be written."""
@@ -217,7 +235,7 @@ def write_lines(
     if path.suffix.lower() == ".jsonl":
         if split is not None:
             raise FormatError(path, "", "one file has no splits; give the name of a folder")
-        write_atomic(path, _encoded(lines, path))
+        write_atomic(path, [encoded(line.row, path) + b"\n" for line in lines])
         side["lines"] = {path.name: [line.own for line in lines]}
         if extras:
             content = {"version": 1, "format": name, "schema": dataset.schema.to_dict()} | side
@@ -232,17 +250,10 @@ def write_lines(
         owned = [f"{file}.jsonl" for file in FILES.values()]
         with new_folder(path, owned, SIDE_FILE, overwrite=overwrite) as out:
             for file, part in files.items():
-                (out / file).write_bytes(b"".join(_encoded(part, path)))
+                (out / file).write_bytes(b"".join(encoded(i.row, path) + b"\n" for i in part))
             side["lines"] = {file: [line.own for line in part] for file, part in files.items()}
             write_side(out, name, dataset.schema, keys={}, names={}, **(side if extras else {}))
     return WriteReport(path, len(images), len(labels), lost, tuple(notes))
-
-
-def _encoded(lines: Iterable[Line], path: Path) -> list[bytes]:
-    try:
-        return [msgspec.json.encode(line.row) + b"\n" for line in lines]
-    except UnicodeEncodeError as error:
-        raise FormatError(path, "", f"a text is not Unicode ({error}); mend the item") from error
 
 
 def _labels(labels: pd.DataFrame, path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nbannotate.core.conversion import outline_of
 from nbannotate.core.geometry import rotated_from_corners
-from nbannotate.core.rings import Ring, bounds
+from nbannotate.core.rings import Ring, bounds, box_ring
 from nbannotate.formats.shared.rows import MOST_KEYPOINTS
 
 Task = Literal["detect", "segment", "obb", "pose"]
@@ -183,8 +183,7 @@ def outline(kind: str, box: list[float], geometry: Any) -> tuple[Ring, bool]:
     parts = outline_of(kind, box, geometry)
     if parts is not None:
         return _one_ring(parts), True
-    x, y, w, h = box
-    return [[x, y], [x + w, y], [x + w, y + h], [x, y + h]], False
+    return box_ring(box), False
 
 
 def corners(kind: str, box: list[float], geometry: Any) -> tuple[Ring, bool]:
